@@ -1,0 +1,86 @@
+"""open_clip's model configuration (``model_cfg``) <-> the reference network's `Config`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..clip import Config, ResNetConfig, TextConfig, ViTConfig
+from ..errors import ModelError
+
+# What open_clip's keys may hold for the network to be the paper's. Anything else is another architecture.
+_PLAIN_VISION = {
+    "ls_init_value": (None,), "patch_dropout": None, "attentional_pool": (False,), "no_ln_pre": (False,),
+    "pos_embed_type": ("learnable",), "final_ln_after_pool": (False,), "pool_type": ("tok",),
+    "output_tokens": None, "attn_pooler_queries": None, "attn_pooler_heads": None, "act_kwargs": (None,),
+    "norm_kwargs": (None,), "block_type": (None, "default"), "timm_model_name": (None,),
+}  # fmt: skip
+_PLAIN_TEXT = {
+    "ls_init_value": (None,), "embed_cls": (False,), "pad_id": None, "eos_id": None, "no_causal_mask": (False,),
+    "final_ln_after_pool": (False,), "pool_type": ("argmax",), "proj_bias": (False,), "proj_type": ("linear",),
+    "output_tokens": None, "act_kwargs": (None,), "norm_kwargs": (None,), "block_type": (None, "default"),
+    "mlp_ratio": (4, 4.0), "hf_model_name": (None,), "hf_tokenizer_name": (None,), "tokenizer_kwargs": (None, {}),
+    "tokenizer_mode": (None,),
+}  # fmt: skip
+_VISION = {"image_size", "layers", "width", "head_width", "mlp_ratio", "patch_size"}
+_TEXT = {"context_length", "vocab_size", "width", "heads", "layers"}
+_TOP = {"embed_dim", "vision_cfg", "text_cfg", "quick_gelu", "custom_text"}
+
+
+def config_from_open_clip(model_cfg: Mapping[str, Any], quick_gelu: bool | None = None) -> Config:
+    """The `Config` of an open_clip ``model_cfg``; ``quick_gelu`` overrides the activation it names.
+
+    Raises ModelError, naming the key, where the configuration is not one of the paper's architectures.
+    """
+    for key in ("embed_dim", "vision_cfg", "text_cfg"):
+        if key not in model_cfg:
+            raise ModelError(f"The model configuration has no {key!r}; it has {sorted(model_cfg)}.")
+    vision, text = dict(model_cfg["vision_cfg"]), dict(model_cfg["text_cfg"])
+    _refuse_others("model_cfg", model_cfg, _TOP, {"init_logit_scale": None, "init_logit_bias": (None,)})
+    _refuse_others("vision_cfg", vision, _VISION, _PLAIN_VISION)
+    _refuse_others("text_cfg", text, _TEXT, _PLAIN_TEXT)
+    size = vision.get("image_size", 224)
+    if isinstance(size, (list, tuple)):
+        if len(set(size)) != 1:
+            raise ModelError(f"image_size is {size}: the reference network takes square pictures only.")
+        size = size[0]
+    layers, width = vision.get("layers", 12), vision.get("width", 768)
+    tower: ViTConfig | ResNetConfig
+    if isinstance(layers, (list, tuple)):
+        tower = ResNetConfig(size, tuple(layers), width, vision.get("head_width", 64))  # type: ignore[arg-type]
+    else:
+        tower = ViTConfig(
+            size, vision.get("patch_size", 16), width, layers, vision.get("head_width", 64), vision.get("mlp_ratio", 4.0)
+        )
+    quick = bool(model_cfg.get("quick_gelu", False)) if quick_gelu is None else quick_gelu
+    return Config(model_cfg["embed_dim"], tower, TextConfig(**{k: text[k] for k in _TEXT if k in text}), quick)
+
+
+def _refuse_others(
+    where: str, given: Mapping[str, Any], known: set[str], plain: Mapping[str, tuple[Any, ...] | None]
+) -> None:
+    for key, value in given.items():
+        if key in known:
+            continue
+        allowed = plain.get(key, ())
+        if allowed is not None and value not in allowed:
+            raise ModelError(
+                f"{where} has {key} = {value!r}, which is no part of the paper's CLIP: "
+                f"the reference network has {', '.join(sorted(known))}."
+            )
+
+
+def config_to_open_clip(config: Config) -> dict[str, Any]:
+    """The open_clip ``model_cfg`` under which open_clip builds the same network."""
+    vision: dict[str, Any] = {
+        "image_size": config.vision.image_size,
+        "width": config.vision.width,
+        "head_width": config.vision.head_width,
+    }
+    if isinstance(config.vision, ResNetConfig):
+        vision |= {"layers": list(config.vision.layers), "patch_size": None}
+    else:
+        vision |= {"layers": config.vision.layers, "patch_size": config.vision.patch_size}
+        vision |= {"mlp_ratio": config.vision.mlp_ratio}
+    text = {k: getattr(config.text, k) for k in ("context_length", "vocab_size", "width", "heads", "layers")}
+    return {"embed_dim": config.embed_dim, "quick_gelu": config.quick_gelu, "vision_cfg": vision, "text_cfg": text}
