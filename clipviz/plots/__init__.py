@@ -1,0 +1,13 @@
+"""Drawing of arrays, tables and text; no result type is known here.
+
+Every function returns a matplotlib Figure, or pixels, and shows nothing: pyplot, its list of open figures and the
+global settings stay untouched, so that threads, notebooks and servers can draw at once.
+"""
+
+from clipviz.plots.blending import rgba
+from clipviz.plots.canvas import Canvas, png
+from clipviz.plots.picture import UNIT, overlay
+from clipviz.plots.scale import Scale, scale_of, shared_scale
+from clipviz.plots.sheet import grid
+
+__all__ = ["UNIT", "Canvas", "Scale", "grid", "overlay", "png", "rgba", "scale_of", "shared_scale"]
