@@ -310,10 +310,8 @@ def prepare(
     picture = open_image(image)
     frame = layout(picture.size, int(size), view, cell)
     colour = [round(255 * m) for m in mean] if fill is None else [fill] * 3 if isinstance(fill, int) else list(fill)
-    canvas, (x0, y0) = _canvas(picture, frame, _MODES[interpolation], colour)
-    squares = [
-        canvas.crop((left - x0, top - y0, left - x0 + frame.size, top - y0 + frame.size)) for left, top in frame.tiles
-    ]
+    canvas = _canvas(picture, frame, _MODES[interpolation], colour)
+    squares = [canvas.crop((left, top, left + frame.size, top + frame.size)) for left, top in frame.tiles]
     pixels = np.stack([np.asarray(square) for square in squares]).transpose(0, 3, 1, 2)
     # in the order and the precision of torchvision's ToTensor and Normalize
     unit = np.ascontiguousarray(pixels).astype(np.float32) / np.float32(255)
@@ -321,17 +319,17 @@ def prepare(
     return (unit - middle) / spread, frame
 
 
-def _canvas(
-    picture: Image.Image, frame: Frame, mode: Image.Resampling, colour: Sequence[int]
-) -> tuple[Image.Image, tuple[int, int]]:
-    """The resized picture, and where its upper left corner lies on the frame's canvas."""
-    inner = frame.inner
-    if frame.view == "pad":
-        canvas = Image.new("RGB", frame.canvas, (colour[0], colour[1], colour[2]))
-        canvas.paste(picture.resize(inner, mode), (round(frame.shift[0]), round(frame.shift[1])))
-        return canvas, (0, 0)
-    limit = Image.MAX_IMAGE_PIXELS
-    if limit is not None and inner[0] * inner[1] > limit:  # 1 x 100000 px would become gigabytes: draw the window alone
-        x0, y0, x1, y1 = frame.window
-        return picture.resize((x1 - x0, y1 - y0), mode, box=frame.seen), (x0, y0)
-    return picture.resize(inner, mode), (0, 0)
+def _canvas(picture: Image.Image, frame: Frame, mode: Image.Resampling, colour: Sequence[int]) -> Image.Image:
+    """The resized picture, padded where the frame is."""
+    limit, (width, height) = Image.MAX_IMAGE_PIXELS, frame.inner
+    if limit is not None and width * height > limit:  # a ribbon, one pixel by thousands
+        raise InputError(
+            f"A picture of {picture.width} x {picture.height} pixels would become {width} x {height} for "
+            f"view={frame.view!r}, at most {limit} pixels are drawn; use view='squash' or 'pad', or cut the picture."
+        )
+    resized = picture.resize(frame.inner, mode)
+    if frame.view != "pad":
+        return resized
+    canvas = Image.new("RGB", frame.canvas, (colour[0], colour[1], colour[2]))
+    canvas.paste(resized, (round(frame.shift[0]), round(frame.shift[1])))
+    return canvas
