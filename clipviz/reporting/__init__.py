@@ -1,0 +1,10 @@
+"""Pages for people: titles, text, pictures and tables in, one self-contained HTML page out. Nothing is computed here.
+
+>>> html = page("A look", [Section("Pictures", Text("Where the model looks."))])
+"""
+
+from clipviz.reporting.blocks import Block, Code, Notice, Picture, Provenance, Section, Table, Text
+from clipviz.reporting.files import write
+from clipviz.reporting.html import page
+
+__all__ = ["Block", "Code", "Notice", "Picture", "Provenance", "Section", "Table", "Text", "page", "write"]

@@ -1,0 +1,204 @@
+"""The blocks that a page is made of: plain frozen values, checked when they are made, rendered by `page`."""
+
+from __future__ import annotations
+
+import numbers
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias
+
+from clipviz.errors import InputError
+
+
+@dataclass(frozen=True)
+class Text:
+    """Paragraphs, separated by blank lines.
+
+    >>> Text("One paragraph.\\n\\nAnother.")
+    Text(text='One paragraph.\\n\\nAnother.')
+    """
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Code:
+    """A command or a piece of code, shown as it is."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Notice:
+    """What a reader must not miss: "outside what this model was trained on".
+
+    >>> Notice("The word 'glacier' never occurred in training.", "warning").kind
+    'warning'
+    """
+
+    text: str
+    kind: Literal["info", "warning"] = "info"
+    title: str = ""
+
+    def __post_init__(self) -> None:
+        if self.kind not in ("info", "warning"):
+            raise InputError(f"A notice cannot be of kind {self.kind!r}; give 'info' or 'warning'.")
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure with its caption; neighbours are set side by side where there is room.
+
+    Parameters
+    ----------
+    image : PNG, JPEG, GIF or WebP bytes, a PIL image, a matplotlib Figure, or anything that shows itself as PNG in a
+        notebook.
+    caption : below the picture. alt : what it shows, for those who cannot see it; the caption where it is left out.
+    wide : takes the whole width, alone.
+
+    Raises
+    ------
+    InputError : neither a caption nor an alt text.
+    """
+
+    image: Any = field(repr=False)
+    caption: str = ""
+    alt: str = ""
+    wide: bool = False
+
+    def __post_init__(self) -> None:
+        if not (self.alt.strip() or self.caption.strip()):
+            raise InputError("A picture has neither caption nor alt text; say in alt= what it shows.")
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table with a caption.
+
+    Parameters
+    ----------
+    rows : a DataFrame (a named or non-default index becomes leading columns) or a list of dicts, whose keys in order of
+        appearance are the columns.
+    caption : above the table.
+    formats : column -> format specification such as ``".3f"`` or ``".1%"``; other floats get four digits.
+    note : below the table, small.
+
+    >>> Table([{"model": "clipviz-tiny", "accuracy": 0.551}], "Scores", formats={"accuracy": ".1%"}).caption
+    'Scores'
+    """
+
+    rows: Any
+    caption: str
+    formats: Mapping[str, str] = field(default_factory=dict)
+    note: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.caption.strip():
+            raise InputError("A table has no caption; say in caption= what it shows.")
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Where the figures come from: a dict, nested as deep as it likes, shown as a list of names and values."""
+
+    values: Mapping[str, Any]
+    caption: str = ""
+
+
+Block: TypeAlias = Text | Code | Notice | Picture | Table | Provenance
+
+
+@dataclass(frozen=True, init=False)
+class Section:
+    """A heading and the blocks under it.
+
+    >>> Section("Scores", Text("Higher is better.")).title
+    'Scores'
+    """
+
+    title: str
+    blocks: tuple[Block, ...]
+
+    def __init__(self, title: str, *blocks: Block) -> None:
+        for block in blocks:
+            if not isinstance(block, Text | Code | Notice | Picture | Table | Provenance):
+                raise InputError(
+                    f"A section cannot hold {type(block).__name__};"
+                    " give Text, Code, Notice, Picture, Table or Provenance."
+                )
+        object.__setattr__(self, "title", title)
+        object.__setattr__(self, "blocks", blocks)
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A table as text: column names, cells, and which columns are numbers."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    numeric: tuple[bool, ...]
+
+
+def table_text(table: Table) -> Grid:
+    """The cells of ``table`` as text."""
+    names, rows = _cells(table.rows)
+    for column in table.formats:
+        if column not in names:
+            raise InputError(f"formats names the column {column!r}; the table has {', '.join(map(repr, names))}.")
+    numeric = tuple(
+        any(_is_number(row[i]) for row in rows) and all(_is_number(row[i]) or _absent(row[i]) for row in rows)
+        for i in range(len(names))
+    )
+    text = tuple(tuple(_show(v, table.formats.get(n, "")) for n, v in zip(names, row, strict=True)) for row in rows)
+    return Grid(tuple(names), text, numeric)
+
+
+def _cells(rows: Any) -> tuple[list[str], list[Sequence[Any]]]:
+    if hasattr(rows, "itertuples"):  # a DataFrame, known by what it does: pandas need not be imported to write a page
+        index = rows.index
+        plain = index.nlevels == 1 and index.name is None and list(index) == list(range(len(index)))
+        frame = rows if plain else rows.reset_index(allow_duplicates=True)
+        names = [" · ".join(map(str, c)) if isinstance(c, tuple) else str(c) for c in frame.columns]
+        return names, list(frame.itertuples(index=False, name=None))
+    if isinstance(rows, Iterable) and not isinstance(rows, str | bytes | Mapping):
+        listed = list(rows)
+        if all(isinstance(row, Mapping) for row in listed):
+            keys = list(dict.fromkeys(key for row in listed for key in row))
+            return [str(k) for k in keys], [[row.get(key) for key in keys] for row in listed]
+    raise InputError(f"A table cannot be made of {type(rows).__name__}; give a DataFrame or a list of dicts.")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, numbers.Real) and not isinstance(value, bool)  # numpy's numbers count themselves as Real
+
+
+def _absent(value: Any) -> bool:
+    return value is None or type(value).__name__ in ("NAType", "NaTType") or (_is_number(value) and value != value)
+
+
+def _show(value: Any, spec: str = "") -> str:
+    if _absent(value):
+        return "–"
+    if _is_number(value):
+        try:
+            text = format(value, spec or ("" if isinstance(value, numbers.Integral) else ".4g"))
+        except ValueError:
+            raise InputError(f"{spec!r} cannot format {value!r}; give a specification like '.3f' or '.1%'.") from None
+        return text.replace("-", "\u2212") if text[:1] == "-" else text
+    if isinstance(value, bool) or type(value).__name__ in ("bool_", "bool"):
+        return "yes" if value else "no"
+    if isinstance(value, list | tuple | set | frozenset):
+        items = sorted(value, key=repr) if isinstance(value, set | frozenset) else value
+        return ", ".join(_show(item) for item in items) or "–"
+    return str(value)
+
+
+def value_text(value: Any) -> str:
+    """One value of a provenance list as text; numbers in full, for they are there to be copied."""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key}: {value_text(item)}" for key, item in value.items()) or "–"
+    if isinstance(value, list | tuple):
+        return ", ".join(value_text(item) for item in value) or "–"
+    if _is_number(value) and value == value:
+        return repr(float(value)) if not isinstance(value, numbers.Integral) else str(int(value))
+    return _show(value)
