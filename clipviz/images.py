@@ -31,6 +31,7 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+_MAGIC = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"RIFF", b"II*\0", b"MM\0*", b"BM")
 _KINDS = "a path, bytes, a binary file, a PIL picture, an array [H, W], [H, W, 3] or [H, W, 4], or a tensor [3, H, W]"
 
 
@@ -136,6 +137,8 @@ def _from_stream(stream: IO[bytes], what: str) -> Image.Image:
     except UnidentifiedImageError as error:
         stream.seek(0)
         head = stream.read(12)
+        if head.startswith(_MAGIC):  # the right beginning, and not enough of it
+            raise _damaged(what, ValueError("its header cannot be read")) from error
         got = f"begins with {head!r}" if head else "is empty"
         hint = "pass a JPEG, PNG, WebP, GIF or TIFF"
         raise InputError(f"{what} is no picture that Pillow can read (it {got}); {hint}.") from error

@@ -1,0 +1,164 @@
+"""Source: what every verb over many pictures takes. One subclass a format, in its own file."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from PIL import Image
+
+from clipviz.errors import DataError, InputError, nearest
+from clipviz.images import open_image
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Half = Literal["dev", "report"]
+
+
+@dataclass(frozen=True)
+class Item:
+    """One picture of a source: its id, the upright RGB picture, and what is known about it."""
+
+    id: str
+    image: Image.Image
+    metadata: dict[str, Any] = field(default_factory=dict)
+
+
+def half_of(id: str) -> Half:
+    """The half of an id, for good, by the first byte of SHA-256 of its UTF-8 bytes: even dev, odd report."""
+    # a file name that is no UTF-8 reaches Python with surrogates and goes back to the bytes it came from
+    first = hashlib.sha256(id.encode("utf-8", "surrogateescape")).digest()[0]
+    return "dev" if first % 2 == 0 else "report"
+
+
+class Source(ABC):
+    """Pictures with ids and metadata, in a fixed order, decoded one at a time.
+
+    ``len(source)``, ``source.ids`` and ``source.failed`` count what is there; iteration gives the Items that could be
+    decoded, and lists the others with their reason in ``failed``. ``source[3]`` and ``source["cats/7.jpg"]`` give one
+    Item. ``half``, ``select`` and ``where`` give a Source of a part of the pictures.
+    """
+
+    where_from: str  # the folder or the files, for messages and provenance
+
+    def __init__(self, ids: Sequence[str]) -> None:
+        self._all_ids = tuple(ids)
+        if not self._all_ids:
+            raise DataError(f"{self.where_from} holds no pictures; pass a folder or a file with at least one.")
+        if len(set(self._all_ids)) < len(self._all_ids):
+            twice = [name for name, count in Counter(self._all_ids).items() if count > 1]
+            raise DataError(
+                f"{self.where_from} has {len(twice)} ids that occur more than once, such as {twice[0]!r}, and each "
+                "must be unique; name another column with id=."
+            )
+        self._chosen: tuple[int, ...] = tuple(range(len(self._all_ids)))
+        self._fingerprint: str | None = None
+        self._failed: dict[str, str] = {}
+        self.part: Literal["all", "dev", "report"] = "all"
+
+    # ---- what a format gives
+
+    @abstractmethod
+    def _read(self, rows: Sequence[int]) -> Iterator[tuple[int, Any, dict[str, Any]]]:
+        """(row, what ``open_image`` takes, metadata) for ascending rows."""
+
+    @abstractmethod
+    def _contents(self, rows: Sequence[int]) -> Iterator[tuple[int, int, bytes]]:
+        """(row, size in bytes, SHA-256 of the picture's bytes) for ascending rows."""
+
+    @abstractmethod
+    def _metadata(self, rows: Sequence[int]) -> list[dict[str, Any]]:
+        """The metadata of ascending rows, without reading a picture."""
+
+    # ---- what everybody uses
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """The ids in order, damaged pictures among them."""
+        return tuple(self._all_ids[row] for row in self._chosen)
+
+    @property
+    def failed(self) -> list[tuple[str, str]]:
+        """(id, reason) of the pictures that could not be decoded so far."""
+        return list(self._failed.items())
+
+    def __len__(self) -> int:
+        return len(self._chosen)
+
+    def __iter__(self) -> Iterator[Item]:
+        for row, data, metadata in self._read(self._chosen):
+            try:
+                image = open_image(data)
+            except InputError as error:
+                self._failed[self._all_ids[row]] = str(error)
+                continue
+            yield Item(self._all_ids[row], image, metadata)
+
+    def __getitem__(self, key: int | str) -> Item:
+        if isinstance(key, str):
+            try:
+                row = self._chosen[self.ids.index(key)]
+            except ValueError:
+                raise DataError(f"There is no picture {key!r} in {self.where_from}. {nearest(key, self.ids)}") from None
+        else:
+            row = self._chosen[key]  # IndexError ends old-style loops, as in a list
+        _, data, metadata = next(self._read((row,)))
+        name = self._all_ids[row]
+        try:
+            return Item(name, open_image(data), metadata)
+        except InputError as error:
+            self._failed[name] = str(error)
+            raise DataError(f"The picture {name!r} of {self.where_from} cannot be read: {error}") from error
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 (hex) over ids, sizes and contents of the pictures in order; metadata has no part in it."""
+        if self._fingerprint is None:
+            total = hashlib.sha256(b"clipviz source 1\n")
+            for row, size, content in self._contents(self._chosen):
+                name = self._all_ids[row].encode("utf-8", "surrogateescape")
+                total.update(b"%d %d " % (len(name), size) + name + content)
+            self._fingerprint = total.hexdigest()
+        return self._fingerprint
+
+    def table(self) -> pd.DataFrame:
+        """The metadata, one row a picture, indexed by ``id``; no picture is decoded."""
+        import pandas as pd
+
+        # an index rather than a column: the metadata may have an ``id`` of its own
+        return pd.DataFrame(self._metadata(self._chosen), index=pd.Index(self.ids, name="id"))
+
+    def half(self, name: Half) -> Source:
+        """The half for choices ("dev") or the half for figures ("report"), fixed by each id."""
+        if name not in ("dev", "report"):
+            raise DataError(f"half({name!r}) is not 'dev' or 'report'; take 'dev' for choices, 'report' for figures.")
+        if self.part != "all":
+            raise DataError(f"This source is the half {self.part!r} already; take halves of the whole source.")
+        part = self.select([i for i, key in enumerate(self.ids) if half_of(key) == name])
+        part.part = name
+        return part
+
+    def select(self, positions: Iterable[int]) -> Source:
+        """The pictures at these positions, in the order of the source."""
+        wanted = sorted({range(len(self))[position] for position in positions})
+        part = copy.copy(self)
+        part._chosen = tuple(self._chosen[i] for i in wanted)
+        part._fingerprint, part._failed = None, {}
+        return part
+
+    def where(self, test: Callable[[dict[str, Any]], bool]) -> Source:
+        """The pictures whose metadata pass ``test``, a function of a dict.
+
+        >>> source.where(lambda row: row["label"] == "cat")  # doctest: +SKIP
+        """
+        return self.select(i for i, row in enumerate(self._metadata(self._chosen)) if test(row))
+
+    def __repr__(self) -> str:
+        part = "" if self.part == "all" else f", half {self.part!r}"
+        return f"{type(self).__name__}({self.where_from}, {len(self)} pictures{part})"
