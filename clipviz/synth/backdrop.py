@@ -25,7 +25,7 @@ GROUND = (0.0, 180.0, (0.0, 0.35), (0.35, 0.68))
 Paint = tuple[float, float, tuple[float, float], tuple[float, float]]
 
 
-def pick(paint: Paint, rng: np.random.Generator) -> NDArray[np.float32]:
+def pick(paint: Paint, rng: np.random.Generator) -> NDArray[np.floating]:
     """One colour [3] in 0 to 255 out of what goes by a name."""
     hue, spread, saturation, value = paint
     h = ((hue + rng.uniform(-spread, spread)) / 360) % 1.0
@@ -33,12 +33,12 @@ def pick(paint: Paint, rng: np.random.Generator) -> NDArray[np.float32]:
     return np.asarray(rgb, dtype=np.float32) * 255
 
 
-def plain(size: int, rng: np.random.Generator) -> NDArray[np.float32]:
+def plain(size: int, rng: np.random.Generator) -> NDArray[np.floating]:
     """One muted colour [size, size, 3]."""
     return np.broadcast_to(pick(GROUND, rng), (size, size, 3)).copy()
 
 
-def textured(size: int, rng: np.random.Generator) -> NDArray[np.float32]:
+def textured(size: int, rng: np.random.Generator) -> NDArray[np.floating]:
     """Two muted colours mixed by a random texture, grain, and clutter drawn thinly [size, size, 3]."""
     mix = _texture(size, rng)[:, :, None]
     ground = pick(GROUND, rng) * mix + pick(GROUND, rng) * (1 - mix)
@@ -49,7 +49,7 @@ def textured(size: int, rng: np.random.Generator) -> NDArray[np.float32]:
     return np.asarray(image, dtype=np.float32)
 
 
-def _texture(size: int, rng: np.random.Generator) -> NDArray[np.float32]:
+def _texture(size: int, rng: np.random.Generator) -> NDArray[np.floating]:
     """A field [size, size] in 0 to 1: a gradient, stripes, checks, or blobs of a random coarseness."""
     axis = np.linspace(-1, 1, size, dtype=np.float32)
     kind = rng.integers(4)

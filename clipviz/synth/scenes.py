@@ -174,7 +174,7 @@ def _cast(rng: np.random.Generator, level: str, split: str) -> list[tuple[str, s
 
 def _place(
     words: list[tuple[str, str]], rng: np.random.Generator, size: int
-) -> list[tuple[NDArray[np.float32], int, int]] | None:
+) -> list[tuple[NDArray[np.floating], int, int]] | None:
     """Signed distances (with a rim) and where each one's rim begins on the rimmed canvas; None where it will not do."""
     whole = size * size
     taken = np.zeros((size + 2 * RIM, size + 2 * RIM), dtype=bool)
@@ -198,7 +198,7 @@ def _place(
     return placed
 
 
-def _crop(distance: NDArray[np.float32], inside: NDArray[np.bool_]) -> NDArray[np.float32]:
+def _crop(distance: NDArray[np.floating], inside: NDArray[np.bool_]) -> NDArray[np.floating]:
     """Cut to the mask's box and a rim around it."""
     rows, columns = np.flatnonzero(inside.any(axis=1)), np.flatnonzero(inside.any(axis=0))
     return distance[rows[0] - RIM : rows[-1] + RIM + 1, columns[0] - RIM : columns[-1] + RIM + 1]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-Array = NDArray[np.float32]
+Array = NDArray[np.floating]
 
 STAR_INNER = 0.45  # radius of a star's notches, its points being at 1
 MOON = (0.45, 0.8)  # the disc that is cut out of a crescent: where its centre is, its radius

@@ -1,0 +1,86 @@
+"""How the weights begin and how they move: initial values, AdamW, and the learning rate of each step."""
+
+from __future__ import annotations
+
+import math
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from ..clip import CLIP
+from ..clip.transformer import Block
+from ..clip.vit import VisionTransformer
+from .recipe import Recipe
+
+NEIGHBOURS = [(dx, dy) for dy in (-1, 0, 1) for dx in (-1, 0, 1) if (dx, dy) != (0, 0)]
+
+
+def make_optimizer(clip: CLIP, recipe: Recipe) -> torch.optim.Optimizer:
+    """AdamW that decays matrices, and neither gains, biases, the class token nor the logit scale."""
+    o = recipe.optim
+    matrices = [p for name, p in clip.named_parameters() if _decays(name, p)]
+    others = [p for name, p in clip.named_parameters() if not _decays(name, p)]
+    groups = [{"params": matrices, "weight_decay": o.weight_decay}, {"params": others, "weight_decay": 0.0}]
+    return torch.optim.AdamW(groups, lr=o.learning_rate, betas=o.betas, eps=o.eps)
+
+
+def _decays(name: str, parameter: Tensor) -> bool:
+    return parameter.ndim >= 2 and "positional" not in name
+
+
+def rate(recipe: Recipe, step: int) -> float:
+    """The learning rate of a step: a linear warm-up, then half a cosine down to zero."""
+    warm = max(1, round(recipe.optim.warm_up * recipe.steps))
+    if step < warm:
+        return recipe.optim.learning_rate * (step + 1) / warm
+    along = (step - warm) / max(1, recipe.steps - warm)
+    return recipe.optim.learning_rate * 0.5 * (1 + math.cos(math.pi * along))
+
+
+@torch.no_grad()
+def settle(clip: CLIP) -> None:
+    """Begin the vision tower as a small convolutional network, which attention may then unlearn.
+
+    A vision transformer spends its first hundred thousand pictures on finding out that neighbouring patches
+    belong together. Here each head of all blocks but the last begins by looking at one neighbour of each
+    patch: the position is written into the last channels as sines and cosines, and a head's queries are
+    those of its keys turned by one cell (after Zheng et al. 2024, arXiv 2404.01139). The class token and
+    the last block begin by looking everywhere alike. Only first values are set; the network is the usual one.
+    """
+    visual = clip.visual
+    assert isinstance(visual, VisionTransformer)  # what a recipe builds
+    width, head = visual.config.width, visual.config.head_width
+    waves = math.pi * torch.arange(1, head // 4 + 1) / (head // 4)
+    row, column = torch.meshgrid(torch.arange(visual.config.grid), torch.arange(visual.config.grid), indexing="ij")
+    places = torch.cat([_wave(column.flatten(), waves), _wave(row.flatten(), waves)], dim=1)  # [h*w, head]
+    # about as strong as what a convolution of default weights gives of a picture
+    visual.positional_embedding.zero_()
+    visual.positional_embedding[1:, -head:] = 0.56 * places
+    visual.conv1.weight[-head:] = 0
+    nn.init.normal_(visual.class_embedding, std=0.4)
+    visual.class_embedding[-head:] = 0
+    attentions = [cast(Block, block).attn for block in visual.transformer.resblocks]
+    for attention in attentions:
+        nn.init.normal_(attention.in_proj_weight[: 2 * width], std=0.02)
+    sharp = 1.1  # four fifths of a head's attention on its neighbour
+    for attention in attentions[:-1]:
+        queries, keys = attention.in_proj_weight[:width], attention.in_proj_weight[width : 2 * width]
+        for i in range(width // head):
+            dx, dy = NEIGHBOURS[i % len(NEIGHBOURS)]
+            rows = slice(i * head, (i + 1) * head)
+            queries[rows, -head:] += sharp * torch.block_diag(_turn(dx, waves), _turn(dy, waves))
+            keys[rows, -head:] += sharp * torch.eye(head)
+
+
+def _wave(t: Tensor, waves: Tensor) -> Tensor:
+    return torch.stack([torch.sin(t[:, None] * waves), torch.cos(t[:, None] * waves)], dim=2).flatten(1)
+
+
+def _turn(cells: int, waves: Tensor) -> Tensor:
+    """The matrix that takes the wave of a place to that of the place some cells on."""
+    turns = []
+    for wave in waves.tolist():
+        cos, sin = math.cos(wave * cells), math.sin(wave * cells)
+        turns.append(torch.tensor([[cos, sin], [-sin, cos]]))
+    return torch.block_diag(*turns)
