@@ -9,9 +9,9 @@ from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 
 from clipviz.errors import InputError
-from clipviz.plots.scale import FloatArray, Limits, Scale, colours, scale_of
+from clipviz.plots.scale import COLOURS, OPACITY, FloatArray, Limits, Scale, scale_of, steps
 
-_LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
+_SHADE = np.float32(0.4)  # how much of the light and shade below the strongest colour keeps
 
 
 def rgba(picture: Any, values: ArrayLike, alpha: float = 0.5, limits: Limits = None) -> NDArray[np.uint8]:
@@ -47,15 +47,22 @@ def blend(base: NDArray[np.uint8], values: FloatArray, alpha: float, scale: Scal
     """`rgba` for a picture [H, W, 3] and a map [H, W] that were checked, on a given scale."""
     if not 0 <= alpha <= 1:
         raise InputError(f"alpha={alpha!r} is not a strength; give a number from 0 (picture only) to 1.")
-    colour, opacity = colours(scale, values)
-    opacity = (opacity * np.float32(1 - (1 - alpha) ** 2))[..., None]
-    under = base.astype(np.float32)
-    bright = luma(under)[..., None]
     # The picture loses its own colours where the map speaks, or a blue sky would read as a cool value; its light and
-    # shade stay in the colour laid over it, so that one still sees what lies there.
-    under += (bright - under) * np.minimum(1, opacity * 1.6)
-    under += (colour + 0.4 * (bright - 128) - under) * opacity
-    out = np.clip(np.rint(under), 0, 255).astype(np.uint8)
+    # shade stay in the colour laid over it, so that one still sees what lies there. All three are a table of the value.
+    opacity = OPACITY * np.float32(1 - (1 - alpha) ** 2)  # [511]
+    faded = (1 - opacity) * np.minimum(1, 1.6 * opacity)
+    own = 1 - opacity - faded
+    light = faded + _SHADE * opacity
+    laid = (COLOURS - 128 * _SHADE) * opacity[:, None]  # [511, 3]
+
+    place = steps(scale, values)
+    own, shade = own[place], light[place] * luma(base)
+    out = np.empty_like(base)
+    for channel in range(3):
+        mixed = base[..., channel] * own
+        mixed += shade
+        mixed += laid[:, channel][place]
+        out[..., channel] = np.clip(np.rint(mixed, out=mixed), 0, 255, out=mixed)
     unseen = np.isnan(values)
     if unseen.any():
         out[unseen] = unseen_pixels(base)[unseen]
@@ -65,16 +72,18 @@ def blend(base: NDArray[np.uint8], values: FloatArray, alpha: float, scale: Scal
 def unseen_pixels(base: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """How a picture [H, W, 3] looks where the model did not see it: grey, dimmed, hatched at 45 degrees."""
     height, width = base.shape[:2]
-    grey = luma(base.astype(np.float32)) * 0.35 + 62
+    grey = luma(base) * np.float32(0.35) + 62
     period = max(6, round(max(height, width) / 42))
-    phase = (np.arange(height)[:, None] + np.arange(width)[None, :]) % period
-    grey[phase < max(1, round(period * 0.16))] += 46
+    lines = np.arange(height + width - 1) % period < max(1, round(period * 0.16))
+    grey += np.float32(46) * np.lib.stride_tricks.sliding_window_view(
+        lines, width
+    )  # the pixel (y, x) takes lines[y + x]
     return np.repeat(np.rint(grey).astype(np.uint8)[..., None], 3, axis=-1)
 
 
-def luma(pixels: FloatArray) -> FloatArray:
-    """Brightness [...] of pixels [..., 3]."""
-    return pixels @ _LUMA
+def luma(pixels: NDArray[np.uint8]) -> FloatArray:
+    """Brightness [H, W], from 0 to 255, of pixels [H, W, 3]."""
+    return np.asarray(Image.fromarray(pixels).convert("L"), dtype=np.float32)
 
 
 def as_pixels(picture: Any) -> NDArray[np.uint8]:

@@ -49,9 +49,7 @@ def paint(
     if mark is not None:
         x, y = (_point(mark) + 0.5) / step  # a pixel's number is its corner, its middle is half a pixel on
         for colour, line in ((INK, 3.4), ("white", 1.6)):
-            axes.plot(
-                [x], [y], "o", markersize=9, markerfacecolor="none", markeredgecolor=colour, markeredgewidth=line
-            )
+            axes.plot([x], [y], "o", markersize=9, markerfacecolor="none", markeredgecolor=colour, markeredgewidth=line)
         axes.plot([x], [y], "o", markersize=2.2, color="white", markeredgecolor=INK, markeredgewidth=0.6)
     axes.set_xlim(0, width)
     axes.set_ylim(height, 0)

@@ -105,13 +105,15 @@ def shared_scale(maps: Iterable[ArrayLike]) -> Scale:
     return Scale(-reach, reach) if low < 0 < high else Scale(low, high)
 
 
-def colours(scale: Scale, values: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Colour [..., 3] from 0 to 255 and opacity [...] from 0 to 1 of ``values`` [...]; NaN is taken as zero."""
+def steps(scale: Scale, values: FloatArray) -> NDArray[np.intp]:
+    """Where ``values`` [...] lie in the tables `COLOURS` and `OPACITY`; zero and NaN lie in the middle."""
     if scale.reach == 0:
-        return np.zeros((*values.shape, 3), np.float32), np.zeros(values.shape, np.float32)
-    clipped = np.clip(np.nan_to_num(values, nan=0.0), scale.low, scale.high) / np.float32(scale.reach)
-    index = np.rint(clipped * (_STEPS - 1)).astype(np.int16) + (_STEPS - 1)  # 0 ... 2 * 255, zero in the middle
-    return _TABLE[index], _OPACITY[index]
+        return np.full(values.shape, _STEPS - 1, np.intp)
+    place = np.nan_to_num(values, nan=0.0)
+    np.clip(place, scale.low, scale.high, out=place)
+    place *= np.float32((_STEPS - 1) / scale.reach)
+    np.rint(place, out=place)
+    return place.astype(np.intp) + (_STEPS - 1)
 
 
 def _pair(limits: float | tuple[float, float]) -> tuple[float, float]:
@@ -138,5 +140,5 @@ def _table() -> FloatArray:
     return np.concatenate([half(_COOL)[:0:-1], half(_WARM)]).astype(np.float32)  # [511, 3]
 
 
-_TABLE = _table()
-_OPACITY = (np.abs(np.linspace(-1, 1, 2 * _STEPS - 1)) ** _SOFT).astype(np.float32)
+COLOURS = _table()  # [511, 3] from 0 to 255
+OPACITY = (np.abs(np.linspace(-1, 1, 2 * _STEPS - 1)) ** _SOFT).astype(np.float32)
