@@ -72,7 +72,8 @@ def pin(name: str, python: str = PYTHON, root: Path = ROOT) -> str:
 
 def environment(root: Path = ROOT) -> str:
     """The text of environment.yml."""
-    conda, pip = [], []
+    conda: list[str] = []
+    pip: list[str] = []
     for name in sorted(direct(root)):
         (pip if name in BY_PIP else conda).append(f"{CONDA_NAMES.get(name, name)}=={pin(name, root=root)}")
     lines = [
