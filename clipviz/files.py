@@ -8,6 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+# A temporary file is private; the renamed one gets what any new file gets. The mask can only be read by setting it.
+_MASK = os.umask(0o022)
+os.umask(_MASK)
+_MODE = 0o666 & ~_MASK
+
 
 def replace(path: str | Path, write: Callable[[str], Any]) -> Path:
     """Call ``write(temporary name)`` and rename the result to ``path``, making its folder if need be.
@@ -21,7 +26,7 @@ def replace(path: str | Path, write: Callable[[str], Any]) -> Path:
     os.close(handle)
     try:
         write(temporary)
-        os.chmod(temporary, 0o666 & ~_umask())
+        os.chmod(temporary, _MODE)
         os.replace(temporary, path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
@@ -32,10 +37,3 @@ def replace(path: str | Path, write: Callable[[str], Any]) -> Path:
 def replace_text(path: str | Path, text: str) -> Path:
     """Write ``text`` as UTF-8, whole or not at all."""
     return replace(path, lambda temporary: Path(temporary).write_text(text, encoding="utf-8"))
-
-
-def _umask() -> int:
-    """The process's file mode mask, which can only be read by setting it."""
-    mask = os.umask(0o022)
-    os.umask(mask)
-    return mask

@@ -1,0 +1,161 @@
+"""`Heatmap`: one picture, one text, and where the model's score for it comes from."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..errors import DataError, InputError, nearest
+from ..files import replace
+from ..frame import Frame
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+    from PIL.Image import Image
+
+SUFFIXES = (".png", ".npz", ".html")
+
+
+@dataclass(frozen=True, eq=False)
+class Heatmap:
+    """A raw, signed map [h, w] at the model's grid, with all that is needed to read it.
+
+    ``values`` are the method's own numbers (nothing is scaled or cut off); ``frame`` maps the grid to the
+    picture that was given; ``score`` is the cosine of picture and text, or a difference of cosines where
+    ``against`` names texts. ``notes`` say what to keep in mind (words never seen in training, for one).
+    """
+
+    values: np.ndarray
+    frame: Frame
+    prompt: str
+    score: float
+    method: str
+    picture: Image
+    against: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def constant(self) -> bool:
+        """Whether the map says nothing: every cell the same (its values are then zeros)."""
+        return not self.values.any()
+
+    def on_image(self) -> np.ndarray:
+        """The map in the original picture's pixels [H, W], bilinear; NaN where the model saw nothing."""
+        return self.frame.on_image(self.values)
+
+    @cached_property
+    def _peak(self) -> tuple[int, int]:
+        on_image = self.on_image()
+        row, column = np.unravel_index(int(np.nanargmax(on_image)), on_image.shape)
+        return int(column), int(row)
+
+    def peak(self) -> tuple[int, int]:
+        """The pixel (x, y) of the original picture where the map is highest, the first of equals.
+
+        Raises InputError for a constant map, which has no peak.
+        """
+        if self.constant:
+            raise InputError(f"The map for {self.prompt!r} is the same everywhere and has no peak; see heatmap.constant.")
+        return self._peak
+
+    def plot(self, *, alpha: float = 0.6, peak: bool = False) -> Figure:
+        """The picture with the map over it. ``alpha`` is the overlay's strength; ``peak`` marks the peak."""
+        from .. import plots
+
+        return plots.overlay(
+            self.picture, self.on_image(), title=self.title, alpha=alpha,
+            mark=self.peak() if peak and not self.constant else None,
+        )  # fmt: skip
+
+    @property
+    def title(self) -> str:
+        """The text, what it is against, and the score, as figures and pages head it."""
+        against = f" against {', '.join(repr(a) for a in self.against)}" if self.against else ""
+        return f"{self.prompt!r}{against}: {self.score:+.3f}"
+
+    def save(self, path: str | Path) -> Path:
+        """Write the figure (``.png``), the numbers (``.npz``, see `load`) or a page (``.html``), by suffix.
+
+        An interrupted save leaves the old file whole. Raises InputError for another suffix.
+        """
+        path = Path(path)
+        if path.suffix not in SUFFIXES:
+            raise InputError(f"A heatmap is saved as {', '.join(SUFFIXES)}; got {path.name!r}. {nearest(path.suffix, SUFFIXES)}")
+        if path.suffix == ".html":
+            from .pages import heatmap_page
+
+            return replace(path, lambda name: Path(name).write_text(heatmap_page(self), encoding="utf-8"))
+        return replace(path, self._write_png if path.suffix == ".png" else self._write_npz)
+
+    def _write_png(self, name: str) -> None:
+        from .. import plots
+
+        Path(name).write_bytes(plots.png(self.plot()))
+
+    def _write_npz(self, name: str) -> None:
+        picture = io.BytesIO()
+        self.picture.save(picture, "PNG")
+        about = {
+            "prompt": self.prompt, "score": self.score, "method": self.method, "against": self.against,
+            "notes": self.notes, "frame": self.frame.to_dict(), "provenance": self.provenance,
+        }  # fmt: skip
+        with open(name, "wb") as file:  # a file object, lest numpy add a second suffix
+            np.savez_compressed(
+                file, values=self.values, picture=np.frombuffer(picture.getvalue(), np.uint8),
+                about=np.frombuffer(json.dumps(about).encode(), np.uint8),
+            )  # fmt: skip
+
+    @classmethod
+    def load(cls, path: str | Path) -> Heatmap:
+        """Read back what ``save("x.npz")`` wrote. Raises DataError where the file is no such thing."""
+        from PIL import Image
+
+        try:
+            with np.load(path, allow_pickle=False) as stored:
+                values, picture, about = stored["values"], stored["picture"], json.loads(stored["about"].tobytes())
+        except FileNotFoundError:
+            raise DataError(f"There is no file {str(path)!r}.") from None
+        except Exception as error:  # zipfile, numpy and json each raise their own
+            raise DataError(f"{str(path)!r} is no saved heatmap ({error}): load what heatmap.save('x.npz') wrote.") from error
+        return cls(
+            values=values,
+            frame=Frame.from_dict(about.pop("frame")),
+            picture=Image.open(io.BytesIO(picture.tobytes())).convert("RGB"),
+            against=tuple(about.pop("against")),
+            notes=tuple(about.pop("notes")),
+            **about,
+        )
+
+    def to_pandas(self) -> pd.DataFrame:
+        """One row a cell: row, column, its box x0, y0, x1, y1 in original pixels, and the value."""
+        import pandas as pd
+
+        h, w = self.values.shape
+        rows, columns = np.indices((h, w)).reshape(2, -1)
+        x0, y0, x1, y1 = self.frame.window
+        across, down = (x1 - x0) / w, (y1 - y0) / h
+        corners = np.stack([x0 + columns * across, y0 + rows * down], axis=-1)
+        boxes = self.frame.to_original(np.concatenate([corners, corners + [across, down]], axis=-1))
+        table = pd.DataFrame(boxes, columns=["x0", "y0", "x1", "y1"])
+        table.insert(0, "row", rows)
+        table.insert(1, "column", columns)
+        return table.assign(value=self.values.reshape(-1), prompt=self.prompt, method=self.method)
+
+    def __repr__(self) -> str:
+        h, w = self.values.shape
+        flag = ", constant" if self.constant else ""
+        return f"Heatmap({self.title}, {self.method}, {h} x {w}{flag}, {self.provenance.get('model', {}).get('model', '?')})"
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
+        from .. import plots
+
+        return {"text/plain": repr(self), "image/png": plots.png(self.plot())}

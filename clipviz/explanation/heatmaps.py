@@ -1,0 +1,118 @@
+"""`Heatmaps`: pictures x texts, as `explain` gives them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, overload
+
+import numpy as np
+
+from ..errors import InputError
+from ..files import replace
+from .heatmap import Heatmap
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+SUFFIXES = (".png", ".html", ".csv")
+
+
+@dataclass(frozen=True, eq=False)
+class Heatmaps:
+    """Heatmaps of images (rows) and prompts (columns): ``heatmaps[i, j]`` is a `Heatmap`, ``heatmaps[i]`` a row.
+
+    ``ids`` names the rows: the place in the list that was given, or the id in a `Source`. ``failed`` lists
+    (id, reason) of images that could not be opened; they have no row.
+    """
+
+    rows: tuple[tuple[Heatmap, ...], ...]
+    prompts: tuple[str, ...]
+    ids: tuple[int | str, ...]
+    failed: tuple[tuple[int | str, str], ...] = field(default=())
+
+    @property
+    def values(self) -> np.ndarray:
+        """[images, prompts, h, w] float32. Raises InputError where pictures seen in tiles differ in shape."""
+        shapes = {heatmap.values.shape for row in self.rows for heatmap in row}
+        if len(shapes) > 1:
+            raise InputError(f"The maps differ in shape ({sorted(shapes)}), as tiles do: take heatmaps[i, j].values one by one.")
+        if not self.rows:
+            return np.zeros((0, len(self.prompts), 0, 0), np.float32)
+        return np.stack([np.stack([heatmap.values for heatmap in row]) for row in self.rows])
+
+    @property
+    def scores(self) -> np.ndarray:
+        """[images, prompts] float32."""
+        return np.array([[h.score for h in row] for row in self.rows], np.float32).reshape(-1, len(self.prompts))
+
+    @overload
+    def __getitem__(self, index: tuple[int, int]) -> Heatmap: ...
+    @overload
+    def __getitem__(self, index: int) -> tuple[Heatmap, ...]: ...
+    def __getitem__(self, index: int | tuple[int, int]) -> Heatmap | tuple[Heatmap, ...]:
+        if isinstance(index, tuple):
+            i, j = index
+            return self.rows[i][j]
+        return self.rows[index]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __iter__(self) -> Iterator[tuple[Heatmap, ...]]:
+        return iter(self.rows)
+
+    def to_pandas(self) -> pd.DataFrame:
+        """Long form: image, prompt, method, score, row, column, box in original pixels, value."""
+        import pandas as pd
+
+        tables = [
+            heatmap.to_pandas().assign(image=i, score=heatmap.score)
+            for i, row in zip(self.ids, self.rows, strict=True)
+            for heatmap in row
+        ]
+        columns = ["image", "prompt", "method", "score", "row", "column", "x0", "y0", "x1", "y1", "value"]
+        return pd.concat(tables, ignore_index=True)[columns] if tables else pd.DataFrame(columns=columns)
+
+    def plot(self, *, alpha: float = 0.6, titles: Sequence[str] | None = None) -> Figure:
+        """A grid, pictures down and prompts across; each picture on one scale of its own, with the scores."""
+        from .. import plots
+
+        cells = [
+            [{"picture": h.picture, "values": h.on_image(), "title": f"{h.score:+.3f}"} for h in row] for row in self.rows
+        ]
+        return plots.grid(cells, columns=list(self.prompts), rows=list(titles) if titles else None, scale="row", alpha=alpha)
+
+    def save(self, path: str | Path) -> Path:
+        """Write the grid (``.png``), a page (``.html``) or the numbers (``.csv``), by suffix, whole or not at all."""
+        path = Path(path)
+        if path.suffix not in SUFFIXES:
+            raise InputError(f"Heatmaps are saved as {', '.join(SUFFIXES)}; got {path.name!r}.")
+        return replace(path, {".png": self._write_png, ".html": self._write_html, ".csv": self._write_csv}[path.suffix])
+
+    def _write_png(self, name: str) -> None:
+        from .. import plots
+
+        Path(name).write_bytes(plots.png(self.plot()))
+
+    def _write_html(self, name: str) -> None:
+        from .pages import heatmaps_page
+
+        Path(name).write_text(heatmaps_page(self), encoding="utf-8")
+
+    def _write_csv(self, name: str) -> None:
+        self.to_pandas().to_csv(name, index=False)
+
+    def __repr__(self) -> str:
+        lost = f", {len(self.failed)} failed" if self.failed else ""
+        return f"Heatmaps({len(self.rows)} images x {len(self.prompts)} prompts{lost})"
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
+        from .. import plots
+
+        bundle: dict[str, Any] = {"text/plain": repr(self)}
+        if self.rows:
+            bundle["image/png"] = plots.png(self.plot())
+        return bundle

@@ -1,0 +1,62 @@
+"""A heatmap, or a table of them, as one self-contained HTML page."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .. import reporting
+from ..reporting import Notice, Picture, Provenance, Section, Table
+
+if TYPE_CHECKING:
+    from .heatmap import Heatmap
+    from .heatmaps import Heatmaps
+
+
+def heatmap_page(heatmap: Heatmap) -> str:
+    """Figure, cells and provenance of one heatmap."""
+    about = f"Where the score of {heatmap.prompt!r} comes from, by {heatmap.method}; warm speaks for it, cool against."
+    return reporting.page(
+        heatmap.title,
+        [
+            Section(
+                "The map",
+                *(Notice(note, "warning") for note in heatmap.notes),
+                Picture(heatmap.plot(), about, alt=describe(heatmap), wide=True),
+            ),
+            Section("Cells", Table(heatmap.to_pandas(), "Each cell's box in the picture's own pixels, and its value")),
+            Section("Provenance", Provenance({"score": heatmap.score, **heatmap.provenance, "frame": heatmap.frame.to_dict()})),
+        ],
+    )
+
+
+def heatmaps_page(heatmaps: Heatmaps) -> str:
+    """The grid, the scores and the provenance of many."""
+    notes = dict.fromkeys(note for row in heatmaps for h in row for note in h.notes)
+    scores = [
+        {"image": i, **{prompt: heatmap.score for prompt, heatmap in zip(heatmaps.prompts, row, strict=True)}}
+        for i, row in zip(heatmaps.ids, heatmaps, strict=True)
+    ]
+    sections = [
+        Section(
+            "The maps",
+            *(Notice(note, "warning") for note in notes),
+            *([Picture(heatmaps.plot(), "Pictures down, texts across.", wide=True)] if len(heatmaps) else []),
+        ),
+        Section("Scores", Table(scores, "Cosine of picture and text")),
+    ]
+    if heatmaps.failed:
+        lost = [{"image": i, "reason": reason} for i, reason in heatmaps.failed]
+        sections.append(Section("Pictures that could not be opened", Table(lost, "Each with its reason")))
+    if len(heatmaps):
+        sections.append(Section("Provenance", Provenance(dict(heatmaps[0, 0].provenance))))
+    return reporting.page(f"{len(heatmaps)} pictures, {len(heatmaps.prompts)} texts", sections)
+
+
+def describe(heatmap: Heatmap) -> str:
+    """What the figure shows, in words, for those who cannot see it."""
+    if heatmap.constant:
+        return f"Heatmap for {heatmap.prompt!r}: the same everywhere."
+    (x, y), (width, height) = heatmap.peak(), heatmap.frame.picture
+    across = ("left", "centre", "right")[min(2, 3 * x // width)]
+    down = ("top", "middle", "bottom")[min(2, 3 * y // height)]
+    return f"Heatmap for {heatmap.prompt!r}: highest at the {down} {across}, pixel ({x}, {y}) of {width} x {height}."

@@ -1,0 +1,107 @@
+"""The one registry of explainers: ours, and anyone else's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ..errors import InputError, ModelError, nearest
+from ..model import Look, Model
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from torch import Tensor
+
+NEEDS = ("any", "vit", "resnet")
+
+
+@dataclass(frozen=True)
+class Explainer:
+    """A way to ask where a text is: ``function(model, look, directions, **options)`` -> maps [N, P, h, w].
+
+    ``look.pixels`` is [N, 3, S, S]; ``directions`` [P, E] are what the score of an image's unit vector u is
+    taken against: score = u . direction, a cosine for a unit direction, a difference of cosines for a contrast.
+    """
+
+    name: str
+    function: Callable[..., Tensor]
+    family: str
+    paper: str
+    needs: str = "any"
+    uses_text: bool = True
+    signed: bool = True
+
+    def serves(self, model: Model) -> bool:
+        return self.needs in ("any", kind_of(model))
+
+
+_REGISTRY: dict[str, Explainer] = {}
+
+
+def kind_of(model: Model) -> str:
+    """``"resnet"`` or ``"vit"``."""
+    return "resnet" if hasattr(model.clip.visual, "attnpool") else "vit"
+
+
+def register_explainer(
+    name: str,
+    function: Callable[..., Tensor],
+    *,
+    family: str = "own",
+    paper: str = "",
+    needs: str = "any",
+    uses_text: bool = True,
+    signed: bool = True,
+    replace: bool = False,
+) -> None:
+    """Make ``explain(..., method=name)`` run ``function(model, look, directions, **options)``.
+
+    The function gets a `Model`, a `Look` with ``pixels`` [N, 3, S, S] and ``trace(want)``, and directions
+    [P, E]; it returns maps [N, P, h, w], signed, as they come. ``needs`` is "any", "vit" or "resnet".
+    Raises InputError where the name is taken, unless ``replace``.
+
+        >>> register_explainer("mine", lambda model, look, directions: ...)  # doctest: +SKIP
+    """
+    if name in _REGISTRY and not replace:
+        raise InputError(f"An explainer called {name!r} is registered already: take another name or replace=True.")
+    if not callable(function):
+        raise InputError(f"An explainer is a function (model, look, directions) -> maps; got {type(function).__name__}.")
+    if needs not in NEEDS:
+        raise InputError(f"needs={needs!r} is not known; it is one of {', '.join(NEEDS)}.")
+    _REGISTRY[name] = Explainer(name, function, family, paper, needs, uses_text, signed)
+
+
+def find_explainer(name: str, model: Model) -> Explainer:
+    """The explainer of this name, if it can serve ``model``; else an error that lists those that can."""
+    if name not in _REGISTRY:
+        raise InputError(f"There is no explainer {name!r}. {nearest(name, _REGISTRY)}")
+    explainer = _REGISTRY[name]
+    if not explainer.serves(model):
+        fit = ", ".join(sorted(n for n, e in _REGISTRY.items() if e.serves(model)))
+        raise ModelError(f"{name!r} needs a {explainer.needs}, and {model.name} is a {kind_of(model)}: take one of {fit}.")
+    return explainer
+
+
+def list_explainers(model: Model | None = None) -> pd.DataFrame:
+    """The registered explainers, those that can serve ``model`` where one is given, one a row.
+
+    >>> "gradcam" in set(list_explainers()["name"])
+    True
+    """
+    import pandas as pd
+
+    columns = ("name", "family", "needs", "uses_text", "signed", "paper")
+    fit = [e for e in _REGISTRY.values() if model is None or e.serves(model)]
+    return pd.DataFrame([{c: getattr(e, c) for c in columns} for e in fit], columns=list(columns))
+
+
+def check_maps(maps: Any, explainer: Explainer, pictures: int, prompts: int) -> Tensor:
+    """``maps`` if they are [N, P, h, w] for this many pictures and prompts; else an error that names the explainer."""
+    shape = tuple(getattr(maps, "shape", ()))
+    if len(shape) != 4 or shape[:2] != (pictures, prompts):
+        raise InputError(
+            f"The explainer {explainer.name!r} returned {type(maps).__name__} of shape {shape}; "
+            f"it must return maps [{pictures}, {prompts}, h, w]."
+        )
+    return maps
