@@ -85,9 +85,16 @@ def room_of(module: str, name: str, package: Path) -> str | None:
     return parts[1] if len(parts) > 1 else name
 
 
+def homes(package: Path) -> dict[str, str]:
+    """Public name of the package -> the room that it comes from, as its __init__ tells type checkers."""
+    init = ast.parse((package / "__init__.py").read_text(encoding="utf-8"))
+    told = [node for node in ast.walk(init) if isinstance(node, ast.ImportFrom) and node.level and node.module]
+    return {alias.name: str(node.module).split(".")[0] for node in told for alias in node.names}
+
+
 def wrong_directions(package: Path) -> list[str]:
     """Imports that climb or go sideways, and rooms that have no floor."""
-    found = []
+    found, home = [], homes(package)
     for path, room, tree in sources(package):
         where = path.relative_to(package.parent)
         if room == "__init__":
@@ -97,7 +104,9 @@ def wrong_directions(package: Path) -> list[str]:
             continue
         for module, name, line in imports(path, package, tree):
             target = room_of(module, name, package)
-            if target in (None, room, "__version__"):
+            target = home.get(target, target) if target and module == package.name else target
+            # The command line stands above every public name; for a room, the whole package is more than it may see.
+            if target in (None, room, "__version__") or (target == "" and room == "cli"):
                 continue
             if target not in FLOOR:
                 found.append(f"{where}:{line}: {target or 'the package'} is no room; import from the name's own")
@@ -227,6 +236,7 @@ PLANTED = [
     (wrong_directions, "sources/folder.py", "import importlib\nimportlib.import_module('clipviz.ui')"),
     (wrong_directions, "ui/panel.py", "from clipviz import gradcam"),
     (wrong_directions, "ui/panel.py", "import clipviz"),
+    (wrong_directions, "images.py", "from clipviz import load"),
     (wrong_directions, "attic/__init__.py", ""),
     (wrong_directions, "errors.py", "from . import fonts"),
     (wrong_libraries, "explanation/heatmap.py", "def plot():\n    from matplotlib.figure import Figure"),
@@ -260,8 +270,8 @@ def plant(root: Path, files: dict[str, str]) -> Path:
 SOUND = {
     "__init__.py": "if TYPE_CHECKING:\n    from . import synth\n    from .model import load",
     "__main__.py": "from clipviz.cli import main",
-    "cli.py": "from . import __version__\nfrom .ui import workbench\nprint('done')",
-    "ui/__init__.py": "import ipywidgets\nfrom ..training import train",
+    "cli.py": "import clipviz\nfrom . import __version__\nfrom .ui import workbench\nprint('done')",
+    "ui/__init__.py": "import ipywidgets\nfrom ..training import train\nfrom clipviz import load",
     "training/__init__.py": "from .loop import train",
     "training/loop.py": "from clipviz import __version__, images\nfrom .recipe import read",
     "weights/__init__.py": "import torch\ntorch.load(0, weights_only=True)",
