@@ -22,7 +22,7 @@ FloatArray: TypeAlias = NDArray[np.float32]
 
 # From faint to strong: strong is bright, so that it shows on dark and on colourful pictures alike, as a glow does.
 _WARM = ((200, 30, 80), (250, 70, 40), (255, 150, 20), (255, 225, 60))
-_COOL = ((50, 50, 190), (30, 110, 250), (20, 180, 250), (110, 245, 245))
+_COOL = ((50, 50, 190), (30, 110, 250), (20, 180, 250), (80, 222, 255))
 _STEPS = 256
 _SOFT = 0.75  # opacity grows as |value| ** 0.75: half the limit is plainly seen, a tenth is a hint
 
