@@ -33,8 +33,8 @@ class Scale:
 
     ``constant`` tells that a map has one value everywhere; ``over`` and ``under`` that values lie beyond the limits.
 
-    >>> scale_of([[-0.1, 0.4]]).low
-    -0.4
+    >>> scale_of([[-0.1, 0.5]]).low
+    -0.5
     """
 
     low: float
@@ -95,8 +95,8 @@ def scale_of(values: ArrayLike, limits: Limits = None) -> Scale:
 def shared_scale(maps: Iterable[ArrayLike]) -> Scale:
     """One scale that fits every map.
 
-    >>> shared_scale([[[0.1]], [[-0.3]]]).high
-    0.3
+    >>> shared_scale([[[0.1]], [[-0.5]]]).high
+    0.5
     """
     scales = [scale_of(values) for values in maps]
     low = min((s.low for s in scales), default=0.0)

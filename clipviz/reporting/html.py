@@ -56,7 +56,7 @@ def page(
     ------
     InputError : a picture or a table that cannot be read as one.
 
-    >>> "<h1>" in page("A look", [Section("One", Text("hello"))])
+    >>> "<h1>A look</h1>" in page("A look", [Section("Pictures")])
     True
     """
     if not re.fullmatch(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*", lang):
