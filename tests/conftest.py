@@ -11,12 +11,6 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "slow: takes over some 20 s")
-    # a warning of ours that no test expects is a failure
-    config.addinivalue_line("filterwarnings", "error::clipviz.errors.ClipvizWarning")
-
-
 def _require(condition: object, reason: str) -> None:
     """Skip where ``condition`` fails, or fail under CLIPVIZ_REQUIRE_ALL=1, where nothing may be missing."""
     if condition:
