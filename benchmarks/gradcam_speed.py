@@ -83,24 +83,25 @@ def main() -> None:
 
         def forward() -> None:
             with torch.no_grad():
-                model.clip.visual(pixels)  # noqa: B023
+                model.clip.visual(pixels)  # noqa: B023 - used within the iteration
 
         def ours(n: int) -> np.ndarray:
             return _grad_cam(model, look(), texts[:n]).numpy()  # noqa: B023
 
-        cam = GradCAM(model=visual, target_layers=[layer], reshape_transform=reshape)
+        peer = GradCAM(model=visual, target_layers=[layer], reshape_transform=reshape)
 
         def readme(n: int) -> list[np.ndarray]:
-            return [cam(input_tensor=pixels, targets=[Cosine(text)]) for text in texts[:n]]  # noqa: B023
+            return [peer(input_tensor=pixels, targets=[Cosine(text)]) for text in texts[:n]]  # noqa: B023
 
         def best(n: int) -> np.ndarray:
             batch = pixels.expand(n, -1, -1, -1).clone()  # noqa: B023
-            return cam(input_tensor=batch, targets=[Cosine(text) for text in texts[:n]])  # noqa: B023
+            return peer(input_tensor=batch, targets=[Cosine(text) for text in texts[:n]])  # noqa: B023
 
         print(f"\n{name}: Grad-CAM at {last_spatial_tap(model)}")
         one, pass_, _ = median_pair(lambda: ours(1), forward, arguments.pairs)
         ratio = statistics.median(
-            a / b for a, b in (median_pair(lambda: ours(1), forward, 3)[:2] for _ in range(max(1, arguments.pairs // 3)))
+            a / b
+            for a, b in (median_pair(lambda: ours(1), forward, 3)[:2] for _ in range(max(1, arguments.pairs // 3)))
         )
         print(f"  one image forward pass   {1e3 * pass_:8.1f} ms")
         print(f"  one map                  {1e3 * one:8.1f} ms   {ratio:.2f}x a forward pass (at most 1.3)")
@@ -115,7 +116,6 @@ def main() -> None:
             visual.layer4[-1].requires_grad_(True)
         mine, theirs, gain = median_pair(lambda: ours(8), lambda: best(8), max(3, arguments.pairs // 3))
         print(f"  8 prompts, its best use  {1e3 * theirs:8.1f} ms   ours is {gain:.1f}x faster")
-        del cam
 
 
 if __name__ == "__main__":

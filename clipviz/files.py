@@ -3,37 +3,42 @@
 from __future__ import annotations
 
 import os
-import tempfile
+import secrets
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-# A temporary file is private; the renamed one gets what any new file gets. The mask can only be read by setting it.
-_MASK = os.umask(0o022)
-os.umask(_MASK)
-_MODE = 0o666 & ~_MASK
+from .errors import InputError
 
 
-def replace(path: str | Path, write: Callable[[str], Any]) -> Path:
-    """Call ``write(temporary name)`` and rename the result to ``path``, making its folder if need be.
+def replace(path: str | os.PathLike[str], write: Callable[[str], Any]) -> Path:
+    """Call ``write(temporary name)`` and rename the result to ``path``; missing folders are made.
 
-    Whoever interrupts this, by an exception or by pulling the plug, leaves the old file whole.
-    The temporary name keeps the suffix, for libraries that choose a format by it.
+    Whoever interrupts this, by an exception or by pulling the plug, leaves the old file whole. The temporary
+    name keeps the suffix, for libraries that choose a format by it.
+    Raises InputError where ``path`` is a folder; OSError where the disk or the permissions say no.
     """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}.", suffix=path.suffix)
-    os.close(handle)
+    target = Path(path)
+    if target.is_dir():
+        raise InputError(f"{str(target)!r} is a folder; give a file in it, such as {str(target / 'page.html')!r}.")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    final = Path(os.path.realpath(target))  # a link keeps pointing to its file
+    draft = final.with_name(f".{final.stem[:80]}.{os.getpid()}.{secrets.token_hex(4)}{final.suffix[-20:]}")
     try:
-        write(temporary)
-        os.chmod(temporary, _MODE)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+        write(str(draft))
+        with open(draft, "rb+") as file:
+            os.fsync(file.fileno())
+        os.replace(draft, final)
+    except BaseException:  # also an interrupt from the keyboard
+        draft.unlink(missing_ok=True)
         raise
-    return path
+    return target
 
 
-def replace_text(path: str | Path, text: str) -> Path:
-    """Write ``text`` as UTF-8, whole or not at all."""
-    return replace(path, lambda temporary: Path(temporary).write_text(text, encoding="utf-8"))
+def write(path: str | os.PathLike[str], content: str | bytes) -> Path:
+    """Write ``content`` (text as UTF-8) to ``path``, whole or not at all.
+
+    >>> write("out/page.html", "<!doctype html>")  # doctest: +SKIP
+    """
+    data = content.encode("utf-8", errors="replace") if isinstance(content, str) else content
+    return replace(path, lambda draft: Path(draft).write_bytes(data))

@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Collection, Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -23,13 +23,15 @@ from .weights import (
     OPENAI_MEAN,
     OPENAI_STD,
     Weights,
-    architecture,
     fingerprint,
     from_open_clip_module,
     random_weights,
     read_folder,
     read_tag,
 )
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 _VIEW_OF_RESIZE_MODE = {"shortest": "crop", "longest": "pad", "squash": "squash"}
 _ACTIVATIONS = {"quick_gelu": True, "gelu": False}
@@ -43,7 +45,7 @@ class Look:
     for the same picture costs no image pass. ``pixels`` [N, 3, S, S]: the tiles of one picture.
     """
 
-    def __init__(self, model: Model, pixels: Tensor, picture: Any = None, frame: Frame | None = None):
+    def __init__(self, model: Model, pixels: Tensor, picture: Image, frame: Frame):
         self.model, self.pixels, self.picture, self.frame = model, pixels, picture, frame
         self._seen: dict[str, Tensor] = {}
 
@@ -56,7 +58,9 @@ class Look:
         return self._seen
 
     def __repr__(self) -> str:
-        return f"Look({self.pixels.shape[0]} x {self.model.image_size} px, {self.model.name}, kept: {sorted(self._seen)})"
+        return (
+            f"Look({self.pixels.shape[0]} x {self.model.image_size} px, {self.model.name}, kept: {sorted(self._seen)})"
+        )
 
 
 class Model:
@@ -81,7 +85,9 @@ class Model:
         self.view = _VIEW_OF_RESIZE_MODE[preprocess.get("resize_mode", "shortest")]
 
     @classmethod
-    def wrap(cls, module: Any, preprocess: Any, tokenizer: Any = None, *, name: str = "wrapped", device: str = "cpu") -> Model:
+    def wrap(
+        cls, module: Any, preprocess: Any, tokenizer: Any = None, *, name: str = "wrapped", device: str = "cpu"
+    ) -> Model:
         """A `Model` of an open_clip model that is already in memory; its weights are copied.
 
         ``preprocess`` is the transform that open_clip returned with it (or a dict with ``mean`` and ``std``),
@@ -126,7 +132,7 @@ class Model:
         if isinstance(image, Look):
             if image.model is not self:
                 raise ModelError(f"This Look was made by {image.model!r}, not by {self!r}: look again with this model.")
-            if view is not None and image.frame is not None and image.frame.view != view:
+            if view is not None and image.frame.view != view:
                 raise InputError(f"This Look was made with view={image.frame.view!r}; look again for view={view!r}.")
             return image
         picture = open_image(image)
@@ -138,8 +144,8 @@ class Model:
     ) -> np.ndarray:
         """Unit vectors [N, E], float32, of images of any size and kind; of tiles, the renormalised mean.
 
-            >>> clipviz.load().encode_images([picture]).shape  # doctest: +SKIP
-            (1, 128)
+        >>> clipviz.load().encode_images([picture]).shape  # doctest: +SKIP
+        (1, 128)
         """
         if isinstance(images, (str, bytes, Path)) or not isinstance(images, Iterable):
             images = [images]
@@ -254,7 +260,7 @@ def load(
 
         architecture(name)  # an unknown name is told before a missing tag
         tags = open_clip.list_pretrained_tags_by_model(name)[:6]
-        choice = f'load({name!r}, {tags[0]!r}) (it has {", ".join(tags)})' if tags else f"load({name!r}, None)"
+        choice = f"load({name!r}, {tags[0]!r}) (it has {', '.join(tags)})" if tags else f"load({name!r}, None)"
         raise ModelError(f"{name!r} alone does not say which weights: type {choice}, or None for random weights.")
     if tag is None:
         model = Model(name, random_weights(name, quick), "random", device=device)

@@ -40,8 +40,12 @@ def main() -> None:
 
 
 @main.command()
-@click.option("--out", type=click.Path(path_type=Path), default=Path("out/demo"), show_default=True, help="Folder for the page.")
-@click.option("--shared", type=click.Path(path_type=Path), default=None, help="Folder with more photographs and a larger model.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), default=Path("out/demo"), show_default=True, help="Folder for the page."
+)
+@click.option(
+    "--shared", type=click.Path(path_type=Path), default=None, help="Folder with more photographs and a larger model."
+)
 def demo(out: Path, shared: Path | None) -> None:
     """Heatmaps of drawn scenes and real photographs on one page. Works offline."""
     from .demo import run_demo
@@ -54,11 +58,18 @@ def demo(out: Path, shared: Path | None) -> None:
 @main.command()
 @click.argument("image", type=click.Path(path_type=Path))
 @click.argument("text")
-@click.option("--model", "name", default=None, help='Folder, or "architecture:tag" such as ViT-B-32:openai. Default: clipviz-tiny.')
+@click.option(
+    "--model",
+    "name",
+    default=None,
+    help='Folder, or "architecture:tag" such as ViT-B-32:openai. Default: clipviz-tiny.',
+)
 @click.option("--against", multiple=True, help="Explain the difference to this text (may be repeated).")
 @click.option("--view", type=VIEWS, default=None, help="How the picture meets the model's square.")
 @click.option("--strict", is_flag=True, help="Refuse a text that is longer than the model reads.")
-@click.option("--out", type=click.Path(path_type=Path), default=Path("heatmap.png"), show_default=True, help=".png, .npz or .html")
+@click.option(
+    "--out", type=click.Path(path_type=Path), default=Path("heatmap.png"), show_default=True, help=".png, .npz or .html"
+)
 def gradcam(
     image: Path, text: str, name: str | None, against: tuple[str, ...], view: str | None, strict: bool, out: Path
 ) -> None:
@@ -94,8 +105,8 @@ def lab(folder: Path, browser: bool) -> None:
     import importlib.util
     import shutil
 
-    from ..assets import names
     from ..assets import folder as bundled
+    from ..assets import names
 
     if importlib.util.find_spec("jupyterlab") is None:
         raise click.ClickException('JupyterLab is not installed: pip install "clipviz[notebook]".')

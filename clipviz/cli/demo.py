@@ -11,6 +11,7 @@ from typing import Any
 from .. import __version__, plots, reporting, synth
 from ..errors import ClipvizWarning
 from ..explanation import Heatmap, explain, gradcam
+from ..files import write
 from ..model import Model, load
 from ..reporting import Notice, Picture, Provenance, Section, Table, Text
 from ..sources import open_source
@@ -43,11 +44,11 @@ def run_demo(out: Path, shared: Path | None = None) -> Path:
             )))  # fmt: skip
     sections.append(Section("Provenance", *(Provenance(model.provenance, model.name) for model in models)))
     lead = (
-        "Each map shows where the cosine between a picture and a text comes from: warm colours raise it, cool ones lower "
-        "it, and what has no colour plays no part. Method: Grad-CAM, signed, unscaled."
+        "Each map shows where the cosine between a picture and a text comes from: warm colours raise it, cool ones "
+        "lower it, and what has no colour plays no part. Method: Grad-CAM, signed, unscaled."
     )
     page = reporting.page("Where does CLIP look?", sections, lead=lead, footer=f"clipviz {__version__}, seed {SEED}")
-    return reporting.write(out / "index.html", page)
+    return write(out / "index.html", page)
 
 
 def _scenes(model: Model) -> Section:
@@ -67,8 +68,15 @@ def _scenes(model: Model) -> Section:
             })  # fmt: skip
     return Section(
         f"Known answers: {SCENES} drawn scenes, {model.name}",
-        Text("The same scene is asked for two of its objects; the ring marks the map's peak. Scenes are drawn by seed, not chosen."),
-        Picture(plots.grid(cells, columns=["scene", "one text", "another text"], scale="row"), "Three pictures a row: scene, one text, another.", wide=True),
+        Text(
+            "The same scene is asked for two of its objects; the ring marks the map's peak. "
+            "Scenes are drawn by seed, not chosen."
+        ),
+        Picture(
+            plots.grid(cells, columns=["scene", "one text", "another text"], scale="row"),
+            "Three pictures a row: scene, one text, another.",
+            wide=True,
+        ),
         Table(rows, "Does the peak fall on the object that the text names?", formats={"cosine": "+.3f"}),
         *_card(model),
     )
@@ -122,8 +130,15 @@ def _labelled(model: Model, folder: Path) -> list[Section]:
     return [
         Section(
             f"Photographs with a labelled box, {model.name}",
-            Text("The first picture of each class in the report half of val-00, right or wrong. All classes were seen in training."),
-            Picture(plots.grid(_fold(cells, 3), scale="own"), "Six photographs of 64 x 64 pixels with their boxes.", wide=True),
+            Text(
+                "The first picture of each class in the report half of val-00, right or wrong. "
+                "All classes were seen in training."
+            ),
+            Picture(
+                plots.grid(_fold(cells, 3), scale="own"),
+                "Six photographs of 64 x 64 pixels with their boxes.",
+                wide=True,
+            ),
             Table(rows, "Does the peak fall into the box?", formats={"cosine": "+.3f"}),
         )
     ]
@@ -143,4 +158,6 @@ def _fold(cells: Sequence[dict[str, Any]], width: int) -> list[list[dict[str, An
 
 def _card(model: Model) -> list[Notice]:
     domain = model.card.get("domain")
-    return [Notice(f"{model.name} was trained on {domain}. Anything else is outside of what it knows.")] if domain else []
+    return (
+        [Notice(f"{model.name} was trained on {domain}. Anything else is outside of what it knows.")] if domain else []
+    )

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from .config import Config, ResNetConfig
 from .resnet import ModifiedResNet
 from .text import TextTransformer
-from .transformer import Transformer
+from .transformer import Block, Transformer
 from .vit import VisionTransformer
 
 
@@ -61,6 +61,7 @@ def _initialise_blocks(transformer: Transformer, width: int) -> None:
     """Attention and MLP, scaled by width and, where they write to the residual stream, by depth."""
     write = width**-0.5 * (2 * len(transformer.resblocks)) ** -0.5
     for block in transformer.resblocks:
+        assert isinstance(block, Block)  # what a ModuleList holds is not typed
         nn.init.normal_(block.attn.in_proj_weight, std=width**-0.5)
         nn.init.normal_(block.attn.out_proj.weight, std=write)
         nn.init.normal_(block.mlp.c_fc.weight, std=(2 * width) ** -0.5)

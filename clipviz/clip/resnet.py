@@ -121,7 +121,9 @@ class ModifiedResNet(Tower):
     def beside(self, tap: str) -> list[str]:
         return ["stage.4"] if tap in POOL_TAPS else []
 
-    def resume(self, tap: str, value: Tensor, held: Mapping[str, Tensor], attend: Mapping[str, Attend] | None) -> Tensor:
+    def resume(
+        self, tap: str, value: Tensor, held: Mapping[str, Tensor], attend: Mapping[str, Attend] | None
+    ) -> Tensor:
         if tap == "features":
             return self.attnpool.c_proj(value)
         if tap in POOL_TAPS:

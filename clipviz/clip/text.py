@@ -36,9 +36,7 @@ class TextTransformer(Tower):
     def embed(self, tokens: Tensor) -> Tensor:
         return self.token_embedding(tokens) + self.positional_embedding[: tokens.shape[1]]  # [N, L, D]
 
-    def _blocks(
-        self, x: Tensor, see: Taps, attend: Mapping[int, Attend] | None, end: Tensor, start: int
-    ) -> Tensor:
+    def _blocks(self, x: Tensor, see: Taps, attend: Mapping[int, Attend] | None, end: Tensor, start: int) -> Tensor:
         x = self.transformer(x, see, attend, causal=True, start=start)  # [N, L, D]
         x = self.ln_final(x[torch.arange(x.shape[0], device=x.device), end])
         return see("features", x) @ self.text_projection  # [N, D] -> [N, E]
@@ -49,7 +47,9 @@ class TextTransformer(Tower):
     def beside(self, tap: str) -> list[str]:
         return ["end", *stream_before(tap)]
 
-    def resume(self, tap: str, value: Tensor, held: Mapping[str, Tensor], attend: Mapping[int, Attend] | None) -> Tensor:
+    def resume(
+        self, tap: str, value: Tensor, held: Mapping[str, Tensor], attend: Mapping[int, Attend] | None
+    ) -> Tensor:
         if tap == "features":
             return value @ self.text_projection
         if tap == "embed":

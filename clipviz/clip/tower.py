@@ -33,13 +33,13 @@ class Tower(nn.Module):
         """The names that a trace keeps so that `tail` can run on from ``tap``."""
         raise NotImplementedError
 
-    def resume(self, tap: str, value: Tensor, held: Mapping[str, Tensor], attend: Mapping[Any, Attend] | None) -> Tensor:
+    def resume(
+        self, tap: str, value: Tensor, held: Mapping[str, Tensor], attend: Mapping[Any, Attend] | None
+    ) -> Tensor:
         """From ``tap``, holding ``value``, to the embedding; ``held`` has what `beside` named."""
         raise NotImplementedError
 
-    def trace(
-        self, x: Tensor, want: Collection[str], attend: Mapping[Any, Attend] | None = None
-    ) -> dict[str, Tensor]:
+    def trace(self, x: Tensor, want: Collection[str], attend: Mapping[Any, Attend] | None = None) -> dict[str, Tensor]:
         """Run ``x`` and return the tensors named in ``want``, what `tail` needs beside them, and ``embedding``."""
         self._check(want)
         see = Taps(want={*want, *(name for tap in want for name in self.beside(tap))})

@@ -60,6 +60,19 @@ class Attention(nn.Module):
         return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)  # [N, H, L, D / H]
 
 
+class MLP(nn.Module):
+    """Two linear layers with an activation between them, on each token alone."""
+
+    def __init__(self, width: int, inside: int, quick_gelu: bool):
+        super().__init__()
+        self.c_fc = nn.Linear(width, inside)
+        self.gelu = QuickGELU() if quick_gelu else nn.GELU()
+        self.c_proj = nn.Linear(inside, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.c_proj(self.gelu(self.c_fc(x)))  # [N, L, D]
+
+
 class Block(nn.Module):
     """Attention, then a two-layer MLP, each on a normalised copy and added to the residual stream."""
 
@@ -68,10 +81,7 @@ class Block(nn.Module):
         self.ln_1 = nn.LayerNorm(width)
         self.attn = Attention(width, heads)
         self.ln_2 = nn.LayerNorm(width)
-        self.mlp = nn.Sequential()
-        self.mlp.add_module("c_fc", nn.Linear(width, mlp_width))
-        self.mlp.add_module("gelu", QuickGELU() if quick_gelu else nn.GELU())
-        self.mlp.add_module("c_proj", nn.Linear(mlp_width, width))
+        self.mlp = MLP(width, mlp_width, quick_gelu)
 
     def forward(
         self, x: Tensor, name: str, see: Taps, attend: Attend | None = None, causal: bool = False, first: bool = False
@@ -88,9 +98,7 @@ class Transformer(nn.Module):
 
     def __init__(self, width: int, layers: int, heads: int, mlp_ratio: float, quick_gelu: bool):
         super().__init__()
-        self.resblocks = nn.ModuleList(
-            Block(width, heads, int(width * mlp_ratio), quick_gelu) for _ in range(layers)
-        )
+        self.resblocks = nn.ModuleList(Block(width, heads, int(width * mlp_ratio), quick_gelu) for _ in range(layers))
 
     def forward(
         self,

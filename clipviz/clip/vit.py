@@ -53,7 +53,9 @@ class VisionTransformer(Tower):
     def beside(self, tap: str) -> list[str]:
         return stream_before(tap)
 
-    def resume(self, tap: str, value: Tensor, held: Mapping[str, Tensor], attend: Mapping[int, Attend] | None) -> Tensor:
+    def resume(
+        self, tap: str, value: Tensor, held: Mapping[str, Tensor], attend: Mapping[int, Attend] | None
+    ) -> Tensor:
         if tap == "features":
             return self._project(value)
         if tap == "embed":

@@ -27,8 +27,8 @@ def _grad_cam(model: Model, look: Look, directions: Tensor) -> Tensor:
 
 def last_spatial_tap(model: Model) -> str:
     """The last tap from which every cell still reaches the score."""
-    visual = model.clip.visual
-    return "stage.4" if hasattr(visual, "attnpool") else f"block.{len(visual.transformer.resblocks) - 1}.ln_1"
+    taps = model.clip.visual.taps()
+    return "stage.4" if "stage.4" in taps else [tap for tap in taps if tap.endswith(".ln_1")][-1]
 
 
 def as_grid(value: Tensor, model: Model) -> Tensor:

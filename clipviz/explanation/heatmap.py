@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import DataError, InputError, nearest
-from ..files import replace
+from ..files import replace, write
 from ..frame import Frame
 
 if TYPE_CHECKING:
     import pandas as pd
-    from matplotlib.figure import Figure
     from PIL.Image import Image
+
+    from ..plots import Canvas
 
 SUFFIXES = (".png", ".npz", ".html")
 
@@ -64,10 +65,12 @@ class Heatmap:
         Raises InputError for a constant map, which has no peak.
         """
         if self.constant:
-            raise InputError(f"The map for {self.prompt!r} is the same everywhere and has no peak; see heatmap.constant.")
+            raise InputError(
+                f"The map for {self.prompt!r} is the same everywhere and has no peak; see heatmap.constant."
+            )
         return self._peak
 
-    def plot(self, *, alpha: float = 0.6, peak: bool = False) -> Figure:
+    def plot(self, *, alpha: float = 0.6, peak: bool = False) -> Canvas:
         """The picture with the map over it. ``alpha`` is the overlay's strength; ``peak`` marks the peak."""
         from .. import plots
 
@@ -89,17 +92,18 @@ class Heatmap:
         """
         path = Path(path)
         if path.suffix not in SUFFIXES:
-            raise InputError(f"A heatmap is saved as {', '.join(SUFFIXES)}; got {path.name!r}. {nearest(path.suffix, SUFFIXES)}")
+            raise InputError(
+                f"A heatmap is saved as {', '.join(SUFFIXES)}; got {path.name!r}. {nearest(path.suffix, SUFFIXES)}"
+            )
         if path.suffix == ".html":
             from .pages import heatmap_page
 
-            return replace(path, lambda name: Path(name).write_text(heatmap_page(self), encoding="utf-8"))
-        return replace(path, self._write_png if path.suffix == ".png" else self._write_npz)
+            return write(path, heatmap_page(self))
+        if path.suffix == ".png":
+            from .. import plots
 
-    def _write_png(self, name: str) -> None:
-        from .. import plots
-
-        Path(name).write_bytes(plots.png(self.plot()))
+            return write(path, plots.png(self.plot()))
+        return replace(path, self._write_npz)
 
     def _write_npz(self, name: str) -> None:
         picture = io.BytesIO()
@@ -125,7 +129,9 @@ class Heatmap:
         except FileNotFoundError:
             raise DataError(f"There is no file {str(path)!r}.") from None
         except Exception as error:  # zipfile, numpy and json each raise their own
-            raise DataError(f"{str(path)!r} is no saved heatmap ({error}): load what heatmap.save('x.npz') wrote.") from error
+            raise DataError(
+                f"{str(path)!r} is no saved heatmap ({error}): load what heatmap.save('x.npz') wrote."
+            ) from error
         return cls(
             values=values,
             frame=Frame.from_dict(about.pop("frame")),
@@ -144,7 +150,7 @@ class Heatmap:
         x0, y0, x1, y1 = self.frame.window
         across, down = (x1 - x0) / w, (y1 - y0) / h
         corners = np.stack([x0 + columns * across, y0 + rows * down], axis=-1)
-        boxes = self.frame.to_original(np.concatenate([corners, corners + [across, down]], axis=-1))
+        boxes = self.frame.to_original(np.concatenate([corners, corners + np.array([across, down])], axis=-1))
         table = pd.DataFrame(boxes, columns=["x0", "y0", "x1", "y1"])
         table.insert(0, "row", rows)
         table.insert(1, "column", columns)
@@ -153,7 +159,8 @@ class Heatmap:
     def __repr__(self) -> str:
         h, w = self.values.shape
         flag = ", constant" if self.constant else ""
-        return f"Heatmap({self.title}, {self.method}, {h} x {w}{flag}, {self.provenance.get('model', {}).get('model', '?')})"
+        seen_by = self.provenance.get("model", {}).get("model", "?")
+        return f"Heatmap({self.title}, {self.method}, {h} x {w}{flag}, {seen_by})"
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
         from .. import plots

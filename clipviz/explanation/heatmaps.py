@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 
 from ..errors import InputError
-from ..files import replace
+from ..files import write
 from .heatmap import Heatmap
 
 if TYPE_CHECKING:
     import pandas as pd
-    from matplotlib.figure import Figure
+
+    from ..plots import Canvas
 
 SUFFIXES = (".png", ".html", ".csv")
 
@@ -38,7 +39,9 @@ class Heatmaps:
         """[images, prompts, h, w] float32. Raises InputError where pictures seen in tiles differ in shape."""
         shapes = {heatmap.values.shape for row in self.rows for heatmap in row}
         if len(shapes) > 1:
-            raise InputError(f"The maps differ in shape ({sorted(shapes)}), as tiles do: take heatmaps[i, j].values one by one.")
+            raise InputError(
+                f"The maps differ in shape ({sorted(shapes)}), as tiles do: take heatmaps[i, j].values one by one."
+            )
         if not self.rows:
             return np.zeros((0, len(self.prompts), 0, 0), np.float32)
         return np.stack([np.stack([heatmap.values for heatmap in row]) for row in self.rows])
@@ -76,34 +79,32 @@ class Heatmaps:
         columns = ["image", "prompt", "method", "score", "row", "column", "x0", "y0", "x1", "y1", "value"]
         return pd.concat(tables, ignore_index=True)[columns] if tables else pd.DataFrame(columns=columns)
 
-    def plot(self, *, alpha: float = 0.6, titles: Sequence[str] | None = None) -> Figure:
+    def plot(self, *, alpha: float = 0.6, titles: Sequence[str] | None = None) -> Canvas:
         """A grid, pictures down and prompts across; each picture on one scale of its own, with the scores."""
         from .. import plots
 
         cells = [
-            [{"picture": h.picture, "values": h.on_image(), "title": f"{h.score:+.3f}"} for h in row] for row in self.rows
+            [{"picture": h.picture, "values": h.on_image(), "title": f"{h.score:+.3f}"} for h in row]
+            for row in self.rows
         ]
-        return plots.grid(cells, columns=list(self.prompts), rows=list(titles) if titles else None, scale="row", alpha=alpha)
+        return plots.grid(
+            cells, columns=list(self.prompts), rows=list(titles) if titles else None, scale="row", alpha=alpha
+        )
 
     def save(self, path: str | Path) -> Path:
         """Write the grid (``.png``), a page (``.html``) or the numbers (``.csv``), by suffix, whole or not at all."""
         path = Path(path)
         if path.suffix not in SUFFIXES:
             raise InputError(f"Heatmaps are saved as {', '.join(SUFFIXES)}; got {path.name!r}.")
-        return replace(path, {".png": self._write_png, ".html": self._write_html, ".csv": self._write_csv}[path.suffix])
+        if path.suffix == ".csv":
+            return write(path, self.to_pandas().to_csv(index=False))
+        if path.suffix == ".html":
+            from .pages import heatmaps_page
 
-    def _write_png(self, name: str) -> None:
+            return write(path, heatmaps_page(self))
         from .. import plots
 
-        Path(name).write_bytes(plots.png(self.plot()))
-
-    def _write_html(self, name: str) -> None:
-        from .pages import heatmaps_page
-
-        Path(name).write_text(heatmaps_page(self), encoding="utf-8")
-
-    def _write_csv(self, name: str) -> None:
-        self.to_pandas().to_csv(name, index=False)
+        return write(path, plots.png(self.plot()))
 
     def __repr__(self) -> str:
         lost = f", {len(self.failed)} failed" if self.failed else ""

@@ -24,7 +24,10 @@ def heatmap_page(heatmap: Heatmap) -> str:
                 Picture(heatmap.plot(), about, alt=describe(heatmap), wide=True),
             ),
             Section("Cells", Table(heatmap.to_pandas(), "Each cell's box in the picture's own pixels, and its value")),
-            Section("Provenance", Provenance({"score": heatmap.score, **heatmap.provenance, "frame": heatmap.frame.to_dict()})),
+            Section(
+                "Provenance",
+                Provenance({"score": heatmap.score, **heatmap.provenance, "frame": heatmap.frame.to_dict()}),
+            ),
         ],
     )
 

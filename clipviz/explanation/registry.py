@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError, ModelError, nearest
-from ..model import Look, Model
+from ..model import Model
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -66,7 +66,9 @@ def register_explainer(
     if name in _REGISTRY and not replace:
         raise InputError(f"An explainer called {name!r} is registered already: take another name or replace=True.")
     if not callable(function):
-        raise InputError(f"An explainer is a function (model, look, directions) -> maps; got {type(function).__name__}.")
+        raise InputError(
+            f"An explainer is a function (model, look, directions) -> maps; got {type(function).__name__}."
+        )
     if needs not in NEEDS:
         raise InputError(f"needs={needs!r} is not known; it is one of {', '.join(NEEDS)}.")
     _REGISTRY[name] = Explainer(name, function, family, paper, needs, uses_text, signed)
@@ -79,7 +81,9 @@ def find_explainer(name: str, model: Model) -> Explainer:
     explainer = _REGISTRY[name]
     if not explainer.serves(model):
         fit = ", ".join(sorted(n for n, e in _REGISTRY.items() if e.serves(model)))
-        raise ModelError(f"{name!r} needs a {explainer.needs}, and {model.name} is a {kind_of(model)}: take one of {fit}.")
+        raise ModelError(
+            f"{name!r} needs a {explainer.needs}, and {model.name} is a {kind_of(model)}: take one of {fit}."
+        )
     return explainer
 
 
@@ -97,11 +101,11 @@ def list_explainers(model: Model | None = None) -> pd.DataFrame:
 
 
 def check_maps(maps: Any, explainer: Explainer, pictures: int, prompts: int) -> Tensor:
-    """``maps`` if they are [N, P, h, w] for this many pictures and prompts; else an error that names the explainer."""
+    """``maps`` on the host in float32, if they are [N, P, h, w] for this many pictures and prompts; else an error that names the explainer."""
     shape = tuple(getattr(maps, "shape", ()))
     if len(shape) != 4 or shape[:2] != (pictures, prompts):
         raise InputError(
             f"The explainer {explainer.name!r} returned {type(maps).__name__} of shape {shape}; "
             f"it must return maps [{pictures}, {prompts}, h, w]."
         )
-    return maps
+    return maps.detach().float().cpu()

@@ -74,19 +74,17 @@ def explain(
     """
     model = _model_of(images) or load() if model is None else model
     if not isinstance(model, Model):
-        raise InputError(f"model is a clipviz.Model; got {type(model).__name__}: use clipviz.load(...) or Model.wrap(...).")
+        raise InputError(
+            f"model is a clipviz.Model; got {type(model).__name__}: use clipviz.load(...) or Model.wrap(...)."
+        )
     explainer = find_explainer(method, model)
     prompts = as_prompts(texts)
     others = as_prompts(against) if against is not None else None
     if others is not None and (same := set(prompts) & set(others)):
         raise PromptError(f"{next(iter(same)).text!r} is explained against itself: name another text in `against`.")
-    directions = model.encode_prompts(prompts, strict=strict)
-    if others is not None:
-        directions = directions - model.encode_prompts(others, strict=strict).mean(axis=0)
-    notes = [_notes(model, prompt, others) for prompt in prompts]
-    for note in dict.fromkeys(note for of_prompt in notes for note in of_prompt):
-        warnings.warn(note, ClipvizWarning, stacklevel=2 if not fail else 3)
-    about = _about(model, explainer, view, prompts, others, options)
+    asked = _Question(model, explainer, prompts, others, view or model.view, strict, options)
+    for note in dict.fromkeys(note for of_prompt in asked.notes for note in of_prompt):
+        warnings.warn(note, ClipvizWarning, stacklevel=3 if fail else 2)
     rows, ids, failed = [], [], []
     for name, image in _each(images, progress):
         try:
@@ -96,42 +94,70 @@ def explain(
                 raise
             failed.append((name, str(error)))
             continue
-        rows.append(_row(model, look, explainer, prompts, others, directions, notes, about, options))
+        rows.append(asked.row(look))
         ids.append(name)
     failed += list(getattr(images, "failed", ()))
     return Heatmaps(tuple(rows), prompts.labels, tuple(ids), tuple(failed))
 
 
-def _row(
-    model: Model, look: Look, explainer: Explainer, prompts: PromptSet, others: PromptSet | None,
-    directions: np.ndarray, notes: list[tuple[str, ...]], about: dict[str, Any], options: dict[str, Any],
-) -> tuple[Heatmap, ...]:  # fmt: skip
-    """The heatmaps of one picture."""
-    targets = torch.from_numpy(directions).to(model.device)
-    maps = check_maps(explainer.function(model, look, targets, **options), explainer, len(look.pixels), len(prompts))
-    maps_of = maps.detach().float().cpu().numpy()  # [tiles, P, h, w]
-    unit = F.normalize(F.normalize(look.trace()["embedding"], dim=-1).mean(dim=0), dim=-1).cpu().numpy()  # [E]
-    assert look.frame is not None and look.picture is not None
-    row = []
-    for j, prompt in enumerate(prompts):
-        values = look.frame.stitch(maps_of[:, j])
-        if not np.isfinite(values).all():
-            raise InputError(f"The explainer {explainer.name!r} gave NaN or infinite values for {prompt.text!r}.")
-        flat = np.ptp(values) == 0
-        row.append(
-            Heatmap(
-                values=np.zeros_like(values) if flat else np.ascontiguousarray(values),
-                frame=look.frame,
-                prompt=prompt.text,
-                score=float(unit @ directions[j]),
-                method=explainer.name,
-                picture=look.picture,
-                against=others.labels if others is not None else (),
-                notes=notes[j] + (("The map is the same everywhere: it says nothing.",) if flat else ()),
-                provenance=about,
+class _Question:
+    """What is asked of every picture alike: texts, method and all that a result records of them."""
+
+    def __init__(
+        self,
+        model: Model,
+        explainer: Explainer,
+        prompts: PromptSet,
+        others: PromptSet | None,
+        view: str,
+        strict: bool,
+        options: dict[str, Any],
+    ):
+        self.model, self.explainer, self.prompts, self.options = model, explainer, prompts, options
+        self.against = others.labels if others is not None else ()
+        self.notes = [_notes(model, prompt, others) for prompt in prompts]
+        directions = model.encode_prompts(prompts, strict=strict)  # [P, E]
+        if others is not None:
+            directions = directions - model.encode_prompts(others, strict=strict).mean(axis=0)
+        self.directions = directions
+        self.about: dict[str, Any] = {
+            "model": dict(model.provenance),
+            "method": explainer.name,
+            "paper": explainer.paper,
+            "view": view,
+            "templates": sorted({t for prompt in prompts for t in prompt.templates}),
+            "against": list(self.against),
+            "options": {key: repr(value) for key, value in options.items()},
+            "versions": _versions(),
+        }
+
+    def row(self, look: Look) -> tuple[Heatmap, ...]:
+        """The heatmaps of one picture."""
+        name, count = self.explainer.name, len(self.prompts)
+        targets = torch.from_numpy(self.directions).to(self.model.device)
+        maps = self.explainer.function(self.model, look, targets, **self.options)
+        maps = check_maps(found, self.explainer, len(look.pixels), count).numpy()  # [tiles, P, h, w]
+        unit = F.normalize(F.normalize(look.trace()["embedding"], dim=-1).mean(dim=0), dim=-1).cpu().numpy()  # [E]
+        row = []
+        for j, prompt in enumerate(self.prompts):
+            values = look.frame.stitch(maps[:, j])
+            if not np.isfinite(values).all():
+                raise InputError(f"The explainer {name!r} gave NaN or infinite values for {prompt.text!r}.")
+            flat = np.ptp(values) == 0
+            row.append(
+                Heatmap(
+                    values=np.zeros_like(values) if flat else np.ascontiguousarray(values),
+                    frame=look.frame,
+                    prompt=prompt.text,
+                    score=float(unit @ self.directions[j]),
+                    method=name,
+                    picture=look.picture,
+                    against=self.against,
+                    notes=(*self.notes[j], *(["The map is the same everywhere: it says nothing."] if flat else [])),
+                    provenance=self.about,
+                )
             )
-        )
-    return tuple(row)
+        return tuple(row)
 
 
 def _notes(model: Model, prompt: Prompt, others: PromptSet | None) -> tuple[str, ...]:
@@ -143,24 +169,6 @@ def _notes(model: Model, prompt: Prompt, others: PromptSet | None) -> tuple[str,
             words = ", ".join(repr(word) for word in unseen)
             notes.append(f"{model.name} never saw {words} in training: to it {one.text!r} has no such meaning.")
     return tuple(notes)
-
-
-def _about(
-    model: Model, explainer: Explainer, view: str | None, prompts: PromptSet, others: PromptSet | None, options: dict[str, Any]
-) -> dict[str, Any]:  # fmt: skip
-    about: dict[str, Any] = {
-        "model": dict(model.provenance),
-        "method": explainer.name,
-        "paper": explainer.paper,
-        "view": view or model.view,
-        "templates": sorted({t for prompt in prompts for t in prompt.templates}),
-        "versions": _versions(),
-    }
-    if others is not None:
-        about["against"] = list(others.labels)
-    if options:
-        about["options"] = {key: repr(value) for key, value in options.items()}
-    return about
 
 
 @cache
@@ -185,7 +193,11 @@ def _model_of(images: Any) -> Model | None:
 
 def _each(images: Any, progress: bool) -> Iterator[tuple[int | str, Any]]:
     """(place or id, image), whatever holds them."""
-    single = isinstance(images, (str, bytes, bytearray, Path, Look)) or hasattr(images, "convert") or hasattr(images, "shape")
+    single = (
+        isinstance(images, (str, bytes, bytearray, Path, Look))
+        or hasattr(images, "convert")
+        or hasattr(images, "shape")
+    )
     if single or not isinstance(images, Iterable):
         images = [images]
     if progress:

@@ -4,7 +4,6 @@
 """
 
 from clipviz.reporting.blocks import Block, Code, Notice, Picture, Provenance, Section, Table, Text
-from clipviz.reporting.files import write
 from clipviz.reporting.html import page
 
-__all__ = ["Block", "Code", "Notice", "Picture", "Provenance", "Section", "Table", "Text", "page", "write"]
+__all__ = ["Block", "Code", "Notice", "Picture", "Provenance", "Section", "Table", "Text", "page"]

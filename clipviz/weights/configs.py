@@ -9,13 +9,13 @@ from ..clip import Config, ResNetConfig, TextConfig, ViTConfig
 from ..errors import ModelError
 
 # What open_clip's keys may hold for the network to be the paper's. Anything else is another architecture.
-_PLAIN_VISION = {
+_PLAIN_VISION: dict[str, tuple[Any, ...] | None] = {
     "ls_init_value": (None,), "patch_dropout": None, "attentional_pool": (False,), "no_ln_pre": (False,),
     "pos_embed_type": ("learnable",), "final_ln_after_pool": (False,), "pool_type": ("tok",),
     "output_tokens": None, "attn_pooler_queries": None, "attn_pooler_heads": None, "act_kwargs": (None,),
     "norm_kwargs": (None,), "block_type": (None, "default"), "timm_model_name": (None,),
 }  # fmt: skip
-_PLAIN_TEXT = {
+_PLAIN_TEXT: dict[str, tuple[Any, ...] | None] = {
     "ls_init_value": (None,), "embed_cls": (False,), "pad_id": None, "eos_id": None, "no_causal_mask": (False,),
     "final_ln_after_pool": (False,), "pool_type": ("argmax",), "proj_bias": (False,), "proj_type": ("linear",),
     "output_tokens": None, "act_kwargs": (None,), "norm_kwargs": (None,), "block_type": (None, "default"),
@@ -50,7 +50,12 @@ def config_from_open_clip(model_cfg: Mapping[str, Any], quick_gelu: bool | None 
         tower = ResNetConfig(size, tuple(layers), width, vision.get("head_width", 64))  # type: ignore[arg-type]
     else:
         tower = ViTConfig(
-            size, vision.get("patch_size", 16), width, layers, vision.get("head_width", 64), vision.get("mlp_ratio", 4.0)
+            size,
+            vision.get("patch_size", 16),
+            width,
+            layers,
+            vision.get("head_width", 64),
+            vision.get("mlp_ratio", 4.0),
         )
     quick = bool(model_cfg.get("quick_gelu", False)) if quick_gelu is None else quick_gelu
     return Config(model_cfg["embed_dim"], tower, TextConfig(**{k: text[k] for k in _TEXT if k in text}), quick)

@@ -22,7 +22,7 @@ from torch import Tensor
 
 from ..clip import CLIP
 from ..errors import ModelError
-from ..files import replace, replace_text
+from ..files import replace, write
 from .configs import config_from_open_clip, config_to_open_clip
 from .network import OPENAI_MEAN, OPENAI_STD, Weights, build
 from .states import from_open_clip, read_state, to_open_clip
@@ -50,7 +50,7 @@ def read_folder(path: str | Path, quick_gelu: bool | None = None) -> Weights:
     if not isinstance(preprocess, dict) or not {"mean", "std"} <= set(preprocess):
         raise ModelError(
             f"{str(config_file)!r} does not say how pictures are prepared, and a wrong mean and std give plausible, "
-            "wrong numbers: add \"preprocess_cfg\": {\"mean\": [...], \"std\": [...]} as the model was trained with."
+            'wrong numbers: add "preprocess_cfg": {"mean": [...], "std": [...]} as the model was trained with.'
         )
     if unknown := sorted(set(preprocess) - set(_PREPROCESS)):
         raise ModelError(f"preprocess_cfg has the unknown key {unknown[0]!r}; known: {', '.join(_PREPROCESS)}.")
@@ -101,13 +101,15 @@ def save_folder(
         seen["other_rows"] = {"seed": 0, "std": 0.02}
         state[_ROWS] = state.pop(_TABLE)[seen["seen_token_ids"]]
     dtype = torch.float16 if half else torch.float32
-    tensors = {k: v.detach().to("cpu", dtype if v.is_floating_point() else v.dtype).contiguous() for k, v in state.items()}
+    tensors = {
+        k: v.detach().to("cpu", dtype if v.is_floating_point() else v.dtype).contiguous() for k, v in state.items()
+    }
     replace(path / WEIGHTS[0], lambda temporary: save_file(tensors, temporary, metadata={"format": "pt"}))
     preprocess = {"mean": list(mean), "std": list(std), "interpolation": interpolation, "resize_mode": resize_mode}
     config = {"model_cfg": config_to_open_clip(clip.config), "preprocess_cfg": preprocess}
     for name, content in ((CONFIG, config), (SEEN, seen), (CARD, card)):
         if content is not None:
-            replace_text(path / name, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+            write(path / name, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
     return path
 
 

@@ -46,7 +46,9 @@ def from_open_clip_module(module: Any, preprocess: Any) -> Weights:
     heads = text_blocks[0].attn.num_heads
     quick = any(isinstance(m, QuickGELU) for m in text.transformer.modules())
     embed_dim = state["text.text_projection"].shape[1]
-    config = Config(embed_dim, vision, TextConfig(context, table.shape[0], table.shape[1], heads, len(text_blocks)), quick)
+    config = Config(
+        embed_dim, vision, TextConfig(context, table.shape[0], table.shape[1], heads, len(text_blocks)), quick
+    )
     return Weights(build(config, state, f"the {type(module).__name__} in memory"), read_transform(preprocess))
 
 
@@ -64,7 +66,9 @@ def read_transform(preprocess: Any) -> dict[str, Any]:
     resize = steps.get("Resize")
     if resize is not None:
         found["interpolation"] = resize.interpolation.value
-        found["resize_mode"] = "squash" if isinstance(resize.size, (list, tuple)) and len(resize.size) == 2 else "shortest"
+        found["resize_mode"] = (
+            "squash" if isinstance(resize.size, (list, tuple)) and len(resize.size) == 2 else "shortest"
+        )
     elif "ResizeKeepRatio" in steps:
         found["resize_mode"] = "longest" if steps["ResizeKeepRatio"].longest == 1.0 else "shortest"
         found["interpolation"] = steps["ResizeKeepRatio"].interpolation.value

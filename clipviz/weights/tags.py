@@ -21,7 +21,9 @@ def architecture(name: str) -> Mapping[str, Any]:
 
     config = open_clip.get_model_config(name)
     if config is None:
-        raise ModelError(f"{name!r} is no architecture of open_clip and no folder. {nearest(name, open_clip.list_models())}")
+        raise ModelError(
+            f"{name!r} is no architecture of open_clip and no folder. {nearest(name, open_clip.list_models())}"
+        )
     return config
 
 
@@ -68,7 +70,7 @@ def _file(name: str, tag: str, tag_cfg: Mapping[str, Any], cache_dir: str | Path
             wanted += "open_clip_model.safetensors"
         reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
         raise ModelError(
-            f"open_clip wanted the file {wanted!r} for {name} {tag!r} and could not get it ({reason}): on a machine with "
-            "a network fetch it and its open_clip_config.json into one folder and clipviz.load(that folder); "
-            "clipviz.load() works offline."
+            f"open_clip wanted the file {wanted!r} for {name} {tag!r} and could not get it ({reason}): put it and "
+            "the open_clip_config.json beside it into one folder and type clipviz.load(that folder), or "
+            "clipviz.load(), which works offline."
         ) from error

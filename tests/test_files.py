@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from clipviz.errors import InputError
-from clipviz.reporting import write
+from clipviz.files import replace, write
 
 
 def test_text_and_bytes_are_written_and_folders_made(tmp_path: Path) -> None:
@@ -36,29 +36,23 @@ def test_an_interrupted_write_leaves_the_old_file_whole(
     assert [p.name for p in tmp_path.iterdir()] == ["page.html"]  # and nothing lies about
 
 
-def test_an_interruption_midway_through_the_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interruption_midway_through_the_bytes(tmp_path: Path) -> None:
     path = write(tmp_path / "page.html", "old")
-    real = open
 
-    class Half:
-        def __init__(self, *args: object) -> None:
-            self.file = real(*args)  # type: ignore[call-overload]
+    def half(name: str) -> None:
+        Path(name).write_text("ne")
+        raise OSError(28, "No space left on device")
 
-        def __enter__(self) -> Half:
-            return self
-
-        def __exit__(self, *_: object) -> None:
-            self.file.close()
-
-        def write(self, data: bytes) -> None:
-            self.file.write(data[: len(data) // 2])
-            raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr("clipviz.reporting.files.open", Half, raising=False)
     with pytest.raises(OSError, match="No space"):
-        write(path, "new" * 1000)
+        replace(path, half)
     assert path.read_text() == "old"
     assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_the_temporary_name_keeps_the_suffix_and_the_folder(tmp_path: Path) -> None:
+    names: list[str] = []
+    replace(tmp_path / "a.safetensors", lambda name: (names.append(name), Path(name).touch()))
+    assert Path(names[0]).suffix == ".safetensors" and Path(names[0]).parent == tmp_path
 
 
 def test_a_link_keeps_pointing_to_its_file(tmp_path: Path) -> None:
