@@ -101,7 +101,7 @@ def list_explainers(model: Model | None = None) -> pd.DataFrame:
 
 
 def check_maps(maps: Any, explainer: Explainer, pictures: int, prompts: int) -> Tensor:
-    """``maps`` on the host in float32, if they are [N, P, h, w] for this many pictures and prompts; else an error that names the explainer."""
+    """``maps`` [N, P, h, w] on the host in float32; an error that names the explainer for another shape."""
     shape = tuple(getattr(maps, "shape", ()))
     if len(shape) != 4 or shape[:2] != (pictures, prompts):
         raise InputError(

@@ -135,7 +135,7 @@ class _Question:
         """The heatmaps of one picture."""
         name, count = self.explainer.name, len(self.prompts)
         targets = torch.from_numpy(self.directions).to(self.model.device)
-        maps = self.explainer.function(self.model, look, targets, **self.options)
+        found = self.explainer.function(self.model, look, targets, **self.options)
         maps = check_maps(found, self.explainer, len(look.pixels), count).numpy()  # [tiles, P, h, w]
         unit = F.normalize(F.normalize(look.trace()["embedding"], dim=-1).mean(dim=0), dim=-1).cpu().numpy()  # [E]
         row = []

@@ -20,7 +20,7 @@ from tqdm.auto import tqdm
 from ..clip import CLIP, Config, TextConfig, ViTConfig
 from ..clip.vit import VisionTransformer
 from ..errors import DataError, SpecError
-from ..files import replace, replace_text
+from ..files import replace, write
 from ..synth import pairs
 from ..weights import save_folder
 from ..weights.network import OPENAI_MEAN, OPENAI_STD
@@ -235,7 +235,7 @@ def _trim(path: Path, done: int) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
     kept = [line for line in lines if line.endswith("}") and json.loads(line)["step"] <= done]
-    replace_text(path, "".join(line + "\n" for line in kept))
+    write(path, "".join(line + "\n" for line in kept))
 
 
 def _save(clip: CLIP, recipe: Recipe, wording: Wording, path: Path, card: dict[str, Any]) -> Path:
