@@ -1,0 +1,41 @@
+"""Panels for notebooks: a view over the same results that the library gives."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import ClipvizError
+
+if TYPE_CHECKING:
+    from ..model import Model
+    from .panel import Panel
+
+
+def workbench(
+    picture: Any = None,
+    text: str = "a red circle",
+    *,
+    model: Model | str | Path | None = None,
+    models: Iterable[Model | str | Path] | None = None,
+) -> Panel:
+    """A panel for notebooks: choose a picture, type a text, see where the model's score comes from.
+
+    ``picture`` is a path or anything else that `open_image` takes; without one, a drawn scene is shown. ``model`` is
+    the one to begin with (a `Model`, a folder, or "architecture:tag"; by default clipviz-tiny) and ``models`` are
+    further ones to choose from. The panel shows a result at once and lets itself be left alone:
+    ``panel.heatmap`` is the `Heatmap` in view, ``panel.error`` what went wrong last, ``panel.widget`` the root widget.
+    What goes wrong is told in the panel, nothing is raised from a control. Raises ClipvizError without ipywidgets.
+
+        >>> clipviz.workbench("photo.jpg", "the forest", models=["ViT-B-32:openai"])  # doctest: +SKIP
+    """
+    if find_spec("ipywidgets") is None:
+        raise ClipvizError('The panel needs ipywidgets, which is not installed: pip install "clipviz[notebook]".')
+    from .panel import Panel
+
+    return Panel(picture, text, model=model, models=models)
+
+
+__all__ = ["workbench"]
