@@ -131,6 +131,7 @@ class _Question:
             "versions": _versions(),
         }
 
+    @torch.inference_mode(False)  # within the caller's, nothing could be differentiated
     def row(self, look: Look) -> tuple[Heatmap, ...]:
         """The heatmaps of one picture."""
         name, count = self.explainer.name, len(self.prompts)
