@@ -66,7 +66,7 @@ class Shape:
     distance: Callable[[Array, Array], Array]
     area: float
     reach: float
-    turn: float = math.radians(25)
+    turn: float = math.radians(15)
     mirrored: bool = False
 
     def draw(self, area: float, rng: np.random.Generator, rim: int) -> Array:
