@@ -11,6 +11,7 @@ validation pictures, report half only.
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import warnings
 from collections import defaultdict
@@ -52,7 +53,7 @@ def point(model: Model, scene: Scene, captions: list[str]) -> list[bool]:
 
 
 def pointing(model: Model, n: int, seed: int) -> dict[str, dict[str, float]]:
-    """Shares of ``n`` fresh hard scenes, in columns as COLUMNS, for rows "seen" and "unseen" and "all"; and each row's n."""
+    """Shares of ``n`` fresh hard scenes, for pairs "seen" in training, "unseen", and "all", and how many each has."""
     rival = untrained(model)
     rows: dict[str, list[tuple[float, ...]]] = defaultdict(list)
     for scene in scenes(n, seed=seed):
@@ -100,24 +101,32 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=20250, help="of the scenes; training and choices used others")
     parser.add_argument("--model", type=Path, help="a model folder; without it, clipviz-tiny")
     parser.add_argument("--shared", type=Path, help="the folder with models/oc-tiny and data/tiny-imagenet")
-    parser.add_argument("--json", type=Path, help="write the figures there as well")
+    parser.add_argument("--card", type=Path, help="write the figures into the card of this model folder")
     arguments = parser.parse_args()
     warnings.simplefilter("ignore", ClipvizWarning)
     torch.set_num_threads(2)
     model = clipviz.load(arguments.model) if arguments.model else clipviz.load()
-    print(f"{model.name}, {arguments.scenes} fresh hard scenes of seed {arguments.seed}: share of peaks on the named object")
+    print(f"{model.name}, {arguments.scenes} fresh hard scenes of seed {arguments.seed}: peaks on the named object")
     found = pointing(model, arguments.scenes, arguments.seed)
     print(f"{'pairs':8s}{'scenes':>8s}" + "".join(f"{c:>23s}" for c in COLUMNS))
     for name, row in found.items():
         print(f"{name:8s}{row['scenes']:8.0f}" + "".join(f"{100 * row[c]:21.1f} %" for c in COLUMNS))
     figures: dict[str, object] = {"seed": arguments.seed, "pointing": found}
     if arguments.shared:
-        figures["photographs"] = photographs(arguments.shared)
         print("oc-tiny on the boxes of Tiny ImageNet, report half, 'a photo of a {first name}.'")
-        for key, value in figures["photographs"].items():  # type: ignore[attr-defined]
+        for key, value in photographs(arguments.shared).items():
             print(f"  {key:16s}" + (f"{value:8d}" if isinstance(value, int) else f"{100 * value:6.1f} %"))
-    if arguments.json:
-        arguments.json.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+    if arguments.card:
+        write_card(arguments.card, {"scenes": arguments.scenes, **figures})
+
+
+def write_card(folder: Path, scores: dict[str, object]) -> None:
+    """Put the scores, and which weights they are of, into the card of a model folder."""
+    path = folder / "card.json"
+    card = json.loads(path.read_text(encoding="utf-8"))
+    card["scores"] = scores
+    card["weights_file_sha256"] = hashlib.sha256((folder / "open_clip_model.safetensors").read_bytes()).hexdigest()
+    path.write_text(json.dumps(card, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
