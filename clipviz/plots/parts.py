@@ -92,7 +92,7 @@ def bar(figure: Canvas, x: float, y: float, height: float, scale: Scale, alpha: 
         spine.set(linewidth=0.6, edgecolor=QUIET)
     for half in {scale.low / 2, scale.high / 2} - {0.0}:
         axes.axhline(half, color="white", linewidth=0.8, linestyle="--" if half < 0 else "-")
-    figure.line(x + 0.78, y + height / 2, label, size=8, colour=QUIET, align="center", valign="center", turn=90)
+    figure.line(x + 0.9, y + height / 2, label, size=8, colour=QUIET, align="center", valign="center", turn=90)
 
 
 def swatch(figure: Canvas, x: float, y: float) -> float:

@@ -63,7 +63,7 @@ def overlay(
     if height > 1.4 * width:
         width, height = width * 1.4 * width / height, 1.4 * width
 
-    side = 1.0 if colorbar else 0.0
+    side = 1.12 if colorbar else 0.0
     room = max(width, 2.6)
     head, head_height = fit(title, room, 11, 3)
     flag, flag_height = fit(warning_of(array, scale, short=False), room, 8.5, 2)

@@ -20,7 +20,7 @@ from clipviz.plots.scale import FloatArray, Limits, Scale, scale_of, shared_scal
 Sharing = Literal["all", "row", "own"]
 _SHARING = ("all", "row", "own")
 _KEYS = ("picture", "values", "title", "mark", "box")
-_EDGE, _GAP, _SIDE = 0.14, 0.14, 1.0
+_EDGE, _GAP, _SIDE = 0.14, 0.14, 1.12
 
 
 @dataclass(frozen=True)
