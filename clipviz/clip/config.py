@@ -62,6 +62,16 @@ class TextConfig:
 
 
 @dataclass(frozen=True)
+class CBOWConfig:
+    """A bag of words: the mean of token embeddings. The paper gives it no dimensions; this width is its
+    smallest text transformer's, so that a token means as many numbers to the one as to the other."""
+
+    context_length: int = 77
+    vocab_size: int = 49408
+    width: int = 512
+
+
+@dataclass(frozen=True)
 class Config:
     """A whole CLIP: two towers, one embedding space.
 
@@ -71,5 +81,19 @@ class Config:
 
     embed_dim: int = 512
     vision: ViTConfig | ResNetConfig = field(default_factory=ViTConfig)
-    text: TextConfig = field(default_factory=TextConfig)
+    text: TextConfig | CBOWConfig = field(default_factory=TextConfig)
     quick_gelu: bool = True
+
+
+# The paper's nine (tables 19 and 20), as they were trained: with QuickGELU.
+ARCHITECTURES: dict[str, Config] = {
+    "RN50": Config(1024, ResNetConfig(224, (3, 4, 6, 3), 64), TextConfig(width=512, heads=8)),
+    "RN101": Config(512, ResNetConfig(224, (3, 4, 23, 3), 64), TextConfig(width=512, heads=8)),
+    "RN50x4": Config(640, ResNetConfig(288, (4, 6, 10, 6), 80), TextConfig(width=640, heads=10)),
+    "RN50x16": Config(768, ResNetConfig(384, (6, 8, 18, 8), 96), TextConfig(width=768, heads=12)),
+    "RN50x64": Config(1024, ResNetConfig(448, (3, 15, 36, 10), 128), TextConfig(width=1024, heads=16)),
+    "ViT-B-32": Config(512, ViTConfig(224, 32, 768, 12), TextConfig(width=512, heads=8)),
+    "ViT-B-16": Config(512, ViTConfig(224, 16, 768, 12), TextConfig(width=512, heads=8)),
+    "ViT-L-14": Config(768, ViTConfig(224, 14, 1024, 24), TextConfig(width=768, heads=12)),
+    "ViT-L-14-336": Config(768, ViTConfig(336, 14, 1024, 24), TextConfig(width=768, heads=12)),
+}

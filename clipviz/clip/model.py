@@ -8,9 +8,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .config import Config, ResNetConfig
+from .config import CBOWConfig, Config, ResNetConfig
+from .flops import Flops, flops
 from .resnet import ModifiedResNet
-from .text import TextTransformer
+from .text import CBOW, TextTransformer
 from .transformer import Block, Transformer
 from .vit import VisionTransformer
 
@@ -29,7 +30,11 @@ class CLIP(nn.Module):
             self.visual = ModifiedResNet(config.vision, config.embed_dim)
         else:
             self.visual = VisionTransformer(config.vision, config.embed_dim, config.quick_gelu)
-        self.text = TextTransformer(config.text, config.embed_dim, config.quick_gelu)
+        self.text: TextTransformer | CBOW
+        if isinstance(config.text, CBOWConfig):
+            self.text = CBOW(config.text, config.embed_dim)
+        else:
+            self.text = TextTransformer(config.text, config.embed_dim, config.quick_gelu)
         self.logit_scale = nn.Parameter(torch.tensor(math.log(1 / 0.07)))
         initialise(self)
 
@@ -39,15 +44,24 @@ class CLIP(nn.Module):
         texts = F.normalize(self.text(tokens), dim=-1)
         return images, texts, self.logit_scale.exp()
 
+    def flops(self) -> Flops:
+        """Operations of one picture and of one text of full length, two for every multiply-add."""
+        return flops(self.config)
+
 
 @torch.no_grad()
 def initialise(clip: CLIP) -> None:
-    """The random weights of the released code, for what PyTorch's own defaults do not already give."""
+    """The random weights of the released code, for what PyTorch's own defaults do not already give.
+
+    Those defaults stand wherever the released code names nothing: in all convolutions, all biases, and the
+    blocks of a vision transformer.
+    """
     text, visual = clip.text, clip.visual
     nn.init.normal_(text.token_embedding.weight, std=0.02)
-    nn.init.normal_(text.positional_embedding, std=0.01)
     nn.init.normal_(text.text_projection, std=text.config.width**-0.5)
-    _initialise_blocks(text.transformer, text.config.width)
+    if isinstance(text, TextTransformer):
+        nn.init.normal_(text.positional_embedding, std=0.01)
+        _initialise_blocks(text.transformer, text.config.width)
     if isinstance(visual, ModifiedResNet):
         pool = visual.attnpool
         for linear in (pool.q_proj, pool.k_proj, pool.v_proj, pool.c_proj):

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .config import ResNetConfig
-from .taps import BLIND, Attend, Taps
+from .taps import BLIND, Attend, Taps, check_attend
 from .tower import Tower
 
 POOL_TAPS = ("pool.q", "pool.k", "pool.v", "pool.probs")
@@ -113,7 +113,7 @@ class ModifiedResNet(Tower):
     def _stages(self, x: Tensor, see: Taps, attend: Mapping[str, Attend] | None, done: int) -> Tensor:
         for i in range(done + 1, 5):
             x = see(f"stage.{i}", getattr(self, f"layer{i}")(x))  # [N, width * 2^(i+1), S/2^(i+1), S/2^(i+1)]
-        return self.attnpool(x, see, (attend or {}).get("pool"))
+        return self.attnpool(x, see, check_attend(attend, ["pool"]).get("pool"))
 
     def taps(self) -> list[str]:
         return ["stem", *(f"stage.{i}" for i in range(1, 5)), *POOL_TAPS, "features"]

@@ -7,8 +7,11 @@ Each tower calls ``see(name, tensor)`` at every point that has a name. `Taps` is
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
+from typing import Any
 
 from torch import Tensor
+
+from ..errors import ModelError
 
 # (queries, keys, values), each [N, heads, length, head width] -> [N, heads, queries' length, head width]
 Attend = Callable[[Tensor, Tensor, Tensor], Tensor]
@@ -34,3 +37,12 @@ class Taps:
 
 
 BLIND = Taps()
+
+
+def check_attend(attend: Mapping[Any, Attend] | None, known: Collection[Any]) -> Mapping[Any, Attend]:
+    """``attend`` itself, ``{}`` for None; ModelError for a key that is none of ``known``."""
+    for key in attend or {}:
+        if key not in known:
+            there = f"they are {', '.join(map(repr, known))}" if known else "this encoder has no attention"
+            raise ModelError(f"attend={{{key!r}: ...}} names no attention that could be replaced: {there}.")
+    return attend or {}

@@ -1,4 +1,4 @@
-"""The text transformer of CLIP: causal, pooled at the end-of-text token."""
+"""The two text encoders of the paper: a causal transformer read off at the end-of-text token, and a bag of words."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from .config import TextConfig
-from .taps import BLIND, Attend, Taps
+from .config import CBOWConfig, TextConfig
+from .taps import BLIND, Attend, Taps, check_attend
 from .tower import Tower
 from .transformer import Transformer, stream_before
 
@@ -59,3 +59,40 @@ class TextTransformer(Tower):
             return self._blocks(value, BLIND, attend, held["end"], start=i + 1)
         stream = held[stream_before(tap)[0]]
         return self._blocks(stream, Taps(instead={tap: value}), attend, held["end"], start=i)
+
+
+class CBOW(Tower):
+    """A continuous bag of words (Mikolov et al. 2013): token ids [N, L] -> embeddings [N, E], not normalised.
+
+    The mean of the embeddings of the caption's tokens, projected. Start and end token count among them, as
+    they do for the transformer (so that the empty caption has a mean); what follows the end is padding and
+    does not, whatever its id. The order of the words makes no difference.
+    """
+
+    def __init__(self, config: CBOWConfig, embed_dim: int):
+        super().__init__()
+        self.config = config
+        self.token_embedding = nn.Embedding(config.vocab_size, config.width)
+        self.text_projection = nn.Parameter(torch.empty(config.width, embed_dim))
+
+    def forward(self, tokens: Tensor, see: Taps = BLIND, attend: Mapping[int, Attend] | None = None) -> Tensor:
+        check_attend(attend, ())
+        end = see("end", tokens.argmax(dim=-1))  # [N]; the end-of-text token has the highest id
+        return self._mean(see("embed", self.token_embedding(tokens)), end, see)
+
+    def _mean(self, x: Tensor, end: Tensor, see: Taps) -> Tensor:
+        inside = torch.arange(x.shape[1], device=x.device) <= end[:, None]  # [N, L]
+        x = (x * inside[:, :, None]).sum(dim=1) / (end + 1)[:, None]
+        return see("features", x) @ self.text_projection  # [N, D] -> [N, E]
+
+    def taps(self) -> list[str]:
+        return ["embed", "features"]
+
+    def beside(self, tap: str) -> list[str]:
+        return ["end"] if tap == "embed" else []
+
+    def resume(
+        self, tap: str, value: Tensor, held: Mapping[str, Tensor], attend: Mapping[int, Attend] | None
+    ) -> Tensor:
+        check_attend(attend, ())
+        return value @ self.text_projection if tap == "features" else self._mean(value, held["end"], BLIND)

@@ -12,17 +12,23 @@ from .taps import Attend, Taps
 
 
 class Tower(nn.Module):
-    """An encoder [N, ...] -> [N, E] with named points inside ("taps"), in the order of computation:
+    """An encoder [N, ...] -> [N, E] with named points inside ("taps"). In the order of computation they are, in
 
-    - vision transformer and text: ``embed`` [N, L, D]; ``block.{i}`` [N, L, D], the output of block i, and
-      inside it ``ln_1``, ``attn``, ``ln_2``, ``mlp`` [N, L, D], ``q``, ``k``, ``v``, ``heads`` [N, H, L, D/H],
-      ``probs`` [N, H, L, L]; ``features`` [N, D], before the projection;
-    - ResNet: ``stem``, ``stage.1`` to ``stage.4`` [N, C, h, w]; ``pool.q``, ``pool.k``, ``pool.v``,
-      ``pool.probs`` of the attention pooling; ``features`` [N, C].
+    a transformer (vision or text):
+        ``embed`` [N, L, D], the first residual stream; then for each block i from 0
+        ``block.{i}.ln_1`` [N, L, D]; ``block.{i}.q``, ``block.{i}.k``, ``block.{i}.v`` [N, H, L, D/H];
+        ``block.{i}.probs`` [N, H, L, L]; ``block.{i}.heads`` [N, H, L, D/H], before the output projection;
+        ``block.{i}.attn``, ``block.{i}.ln_2``, ``block.{i}.mlp`` [N, L, D]; ``block.{i}`` [N, L, D], its output;
+        ``features`` [N, D], before the projection to E;
+    a ResNet:
+        ``stem`` and ``stage.{i}``, i from 1 to 4 [N, C, h, w]; of the attention pooling ``pool.q`` [N, H, 1, C/H],
+        ``pool.k``, ``pool.v`` [N, H, 1 + h*w, C/H], ``pool.probs`` [N, H, 1, 1 + h*w]; ``features`` [N, C];
+    a bag of words:
+        ``embed`` [N, L, D], ``features`` [N, D], their mean.
 
     A vision transformer's L is 1 + h*w: the class token, then the patches row by row.
     ``attend`` maps a block's index (``"pool"`` in a ResNet) to a function (q, k, v) -> out that takes the
-    place of its attention; in a text tower that function masks for itself.
+    place of its attention, which then has no ``probs``; in a text tower that function masks for itself.
     """
 
     def taps(self) -> list[str]:
@@ -40,8 +46,15 @@ class Tower(nn.Module):
         raise NotImplementedError
 
     def trace(self, x: Tensor, want: Collection[str], attend: Mapping[Any, Attend] | None = None) -> dict[str, Tensor]:
-        """Run ``x`` and return the tensors named in ``want``, what `tail` needs beside them, and ``embedding``."""
-        self._check(want)
+        """Run ``x`` and return the tensors named in ``want``, what `tail` needs beside them, and ``embedding``.
+
+        Nothing is recorded that was not asked for, and nothing stays in the module. Raises ModelError for a
+        name that is no tap of this tower, with the nearest ones.
+
+        >>> sorted(clip.visual.trace(pixels, want=["block.1.probs"]))
+        ['block.0', 'block.1.probs', 'embedding']
+        """
+        self._check(want, attend)
         see = Taps(want={*want, *(name for tap in want for name in self.beside(tap))})
         embedding = self(x, see=see, attend=attend)
         return {**see.seen, "embedding": embedding}
@@ -53,8 +66,9 @@ class Tower(nn.Module):
 
         What ``tap`` alone does not hold (the residual stream beside an attention, where a text ends) comes
         from the trace ``given`` and is held constant. ``given`` of one input serves a ``value`` of many rows.
+        ``tail(t, given[t], given)`` with ``given = trace(x, want=[t])`` is the embedding of ``x``.
         """
-        self._check([tap])
+        self._check([tap], attend)
         held = {}
         for name in self.beside(tap):
             if name not in given:
@@ -62,12 +76,22 @@ class Tower(nn.Module):
                     f"tail({tap!r}) needs {name!r} beside it, and the trace holds only {sorted(given)}: "
                     f"trace with want=[{tap!r}], which keeps it."
                 )
-            kept = given[name].detach()
-            held[name] = kept.expand(value.shape[0], *kept.shape[1:]) if kept.shape[0] == 1 else kept
+            kept, rows = given[name].detach(), value.shape[0]
+            if kept.shape[0] not in (1, rows):
+                raise ModelError(
+                    f"tail({tap!r}) got a value of {rows} rows beside a trace of {kept.shape[0]}: "
+                    "trace those inputs alone, or a single one, which serves any number."
+                )
+            held[name] = kept.expand(rows, *kept.shape[1:])
         return self.resume(tap, value, held, attend)
 
-    def _check(self, taps: Collection[str]) -> None:
+    def _check(self, taps: Collection[str], attend: Mapping[Any, Attend] | None) -> None:
         known = self.taps()
+        replaced = {"pool.probs" if key == "pool" else f"block.{key}.probs" for key in attend or {}}
         for tap in taps:
             if tap not in known:
                 raise ModelError(f"{tap!r} is no point inside this {type(self).__name__}. {nearest(tap, known)}")
+            if tap in replaced:
+                raise ModelError(
+                    f"There is no {tap!r} where attend= replaces its attention: leave out the one or other."
+                )

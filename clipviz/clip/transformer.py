@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .taps import BLIND, Attend, Taps
+from .taps import BLIND, Attend, Taps, check_attend
 
 # What a block shows, in the order in which it is computed. `block.{i}` itself is the block's output.
 BLOCK_TAPS = ("ln_1", "q", "k", "v", "probs", "heads", "attn", "ln_2", "mlp")
@@ -111,7 +111,7 @@ class Transformer(nn.Module):
     ) -> Tensor:
         """Run the blocks from ``start``. With ``pool_first`` only the first token of the result is promised:
         the last block then computes that one alone, unless somebody looks at its parts."""
-        attend = attend or {}
+        attend = check_attend(attend, range(len(self.resblocks)))
         last = len(self.resblocks) - 1
         for i, block in enumerate(self.resblocks):
             if i < start:
