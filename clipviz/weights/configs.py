@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..clip import Config, ResNetConfig, TextConfig, ViTConfig
-from ..errors import ModelError
+from ..errors import ModelError, nearest
 
 # What open_clip's keys may hold for the network to be the paper's. Anything else is another architecture.
 _PLAIN_VISION: dict[str, tuple[Any, ...] | None] = {
@@ -25,25 +25,30 @@ _PLAIN_TEXT: dict[str, tuple[Any, ...] | None] = {
 _VISION = {"image_size", "layers", "width", "head_width", "mlp_ratio", "patch_size"}
 _TEXT = {"context_length", "vocab_size", "width", "heads", "layers"}
 _TOP = {"embed_dim", "vision_cfg", "text_cfg", "quick_gelu", "custom_text"}
+_PLAIN_TOP: dict[str, tuple[Any, ...] | None] = {
+    "init_logit_scale": None, "init_logit_bias": (None,), "nonscalar_logit_scale": None, "output_dict": None,
+    "multimodal_cfg": (None,),
+}  # fmt: skip
+
+
+class OtherArchitecture(ModelError):
+    """The configuration is sound, but not one of the paper's: open_clip runs it (see `other`)."""
 
 
 def config_from_open_clip(model_cfg: Mapping[str, Any], quick_gelu: bool | None = None) -> Config:
     """The `Config` of an open_clip ``model_cfg``; ``quick_gelu`` overrides the activation it names.
 
-    Raises ModelError, naming the key, where the configuration is not one of the paper's architectures.
+    Raises OtherArchitecture, naming the key, where the configuration is not one of the paper's architectures,
+    and ModelError for a key that open_clip does not know either.
     """
     for key in ("embed_dim", "vision_cfg", "text_cfg"):
         if key not in model_cfg:
             raise ModelError(f"The model configuration has no {key!r}; it has {sorted(model_cfg)}.")
     vision, text = dict(model_cfg["vision_cfg"]), dict(model_cfg["text_cfg"])
-    _refuse_others("model_cfg", model_cfg, _TOP, {"init_logit_scale": None, "init_logit_bias": (None,)})
+    _refuse_others("model_cfg", model_cfg, _TOP, _PLAIN_TOP)
     _refuse_others("vision_cfg", vision, _VISION, _PLAIN_VISION)
     _refuse_others("text_cfg", text, _TEXT, _PLAIN_TEXT)
-    size = vision.get("image_size", 224)
-    if isinstance(size, (list, tuple)):
-        if len(set(size)) != 1:
-            raise ModelError(f"image_size is {size}: the reference network takes square pictures only.")
-        size = size[0]
+    size = square(vision.get("image_size", 224))
     layers, width = vision.get("layers", 12), vision.get("width", 768)
     tower: ViTConfig | ResNetConfig
     if isinstance(layers, (list, tuple)):
@@ -61,18 +66,38 @@ def config_from_open_clip(model_cfg: Mapping[str, Any], quick_gelu: bool | None 
     return Config(model_cfg["embed_dim"], tower, TextConfig(**{k: text[k] for k in _TEXT if k in text}), quick)
 
 
+def square(size: Any) -> int:
+    """The side of open_clip's ``image_size``, a number or a pair of equal ones."""
+    sides = set(size) if isinstance(size, (list, tuple)) else {size}
+    if len(sides) != 1:
+        raise ModelError(f"image_size is {size}: clipviz takes models of square pictures only.")
+    return int(sides.pop())
+
+
 def _refuse_others(
     where: str, given: Mapping[str, Any], known: set[str], plain: Mapping[str, tuple[Any, ...] | None]
 ) -> None:
     for key, value in given.items():
         if key in known:
             continue
-        allowed = plain.get(key, ())
+        if key not in plain and key not in (theirs := _open_clip_keys(where)):
+            raise ModelError(f"{where} has the unknown key {key!r}. {nearest(key, [*known, *plain, *theirs])}")
+        allowed = plain.get(key, (None, False))
         if allowed is not None and value not in allowed:
-            raise ModelError(
+            raise OtherArchitecture(
                 f"{where} has {key} = {value!r}, which is no part of the paper's CLIP: "
                 f"the reference network has {', '.join(sorted(known))}."
             )
+
+
+def _open_clip_keys(where: str) -> list[str]:
+    """What open_clip's own model classes take."""
+    import dataclasses
+
+    from open_clip.model import CLIPTextCfg, CLIPVisionCfg
+
+    part = {"vision_cfg": CLIPVisionCfg, "text_cfg": CLIPTextCfg}.get(where)
+    return [field.name for field in dataclasses.fields(part)] if part else []
 
 
 def config_to_open_clip(config: Config) -> dict[str, Any]:

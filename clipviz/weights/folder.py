@@ -1,4 +1,4 @@
-"""open_clip's own local layout: a folder with a configuration and one file of weights.
+"""A model as a folder: open_clip's own local layout, which is also ours, and Hugging Face's.
 
     open_clip_config.json          model_cfg and preprocess_cfg
     open_clip_model.safetensors    or open_clip_pytorch_model.bin
@@ -7,12 +7,13 @@
 
 A small vocabulary may be stored as the rows that occurred (``token_embedding.seen_rows``); the others
 are random values that were never trained, and are drawn again from the seed in ``seen_tokens.json``.
+For Hugging Face's files see `huggingface`.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,97 +21,124 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..clip import CLIP
+from ..clip import Config
 from ..errors import ModelError
-from ..files import replace, write
-from .configs import config_from_open_clip, config_to_open_clip
-from .network import OPENAI_MEAN, OPENAI_STD, Weights, build
-from .states import from_open_clip, read_state, to_open_clip
+from . import huggingface
+from .configs import OtherArchitecture, config_from_open_clip
+from .network import Weights, build
+from .other import other_in_folder
+from .positions import resize_config, resize_positions
+from .preprocess import settle
+from .states import from_open_clip, read_shards, read_state
 
 CONFIG, SEEN, CARD = "open_clip_config.json", "seen_tokens.json", "card.json"
 WEIGHTS = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
-_ROWS, _TABLE = "token_embedding.seen_rows", "token_embedding.weight"
-_PREPROCESS = ("size", "mode", "mean", "std", "interpolation", "resize_mode", "fill_color")
+FORMAT = 1  # of what clipviz itself adds to a folder; a higher one was written by a newer clipviz
+ROWS, TABLE = "token_embedding.seen_rows", "token_embedding.weight"
 
 
-def read_folder(path: str | Path, quick_gelu: bool | None = None) -> Weights:
-    """Read a model folder in open_clip's local layout; see the module's text for its files."""
+def read_folder(
+    path: str | Path,
+    quick_gelu: bool | None = None,
+    *,
+    mean: Sequence[float] | None = None,
+    std: Sequence[float] | None = None,
+    image_size: int | None = None,
+) -> Weights:
+    """Read a model folder in open_clip's local layout or Hugging Face's; see the module's text for the files.
+
+    ``quick_gelu``, ``mean`` and ``std`` are for a folder that does not tell; the contrary of what it tells is
+    refused. ``image_size`` interpolates the position embeddings. Raises ModelError; nothing is half-loaded.
+    """
     path = Path(path)
-    config_file = path / CONFIG
-    if not config_file.is_file():
-        found = sorted(p.name for p in path.iterdir())[:8] if path.is_dir() else "no such folder"
-        raise ModelError(
-            f"{str(path)!r} has no {CONFIG} (found: {found}): a model folder holds {CONFIG} "
-            f"and {WEIGHTS[0]} or {WEIGHTS[1]}, as open_clip's `local-dir:` does."
-        )
-    config = _read_json(config_file)
+    asked = {"mean": mean, "std": std}
+    if (path / CONFIG).is_file():
+        return _read_open_clip(path, quick_gelu, asked, image_size)
+    if (path / huggingface.CONFIG).is_file():
+        return _read_huggingface(path, quick_gelu, asked, image_size)
+    found = sorted(p.name for p in path.iterdir())[:8] if path.is_dir() else "no such folder"
+    raise ModelError(
+        f"{str(path)!r} has no {CONFIG} (found: {found}): a model folder holds {CONFIG} and {WEIGHTS[0]} or "
+        f"{WEIGHTS[1]}, as open_clip's `local-dir:` does, or transformers' {huggingface.CONFIG} and its weights."
+    )
+
+
+def is_model_folder(path: Path) -> bool:
+    """Whether ``path`` is a folder with a configuration of a model in it."""
+    return (path / CONFIG).is_file() or (path / huggingface.CONFIG).is_file()
+
+
+def read_config(path: Path) -> Config | dict[str, Any]:
+    """The `Config` of a model folder, or open_clip's ``model_cfg`` where it is not the paper's; no weights are read."""
+    if not (path / CONFIG).is_file():
+        return huggingface.config_from_huggingface(read_json(path / huggingface.CONFIG))
+    model_cfg = read_json(path / CONFIG).get("model_cfg", {})
+    try:
+        return config_from_open_clip(model_cfg)
+    except OtherArchitecture:
+        return model_cfg
+
+
+def _read_open_clip(path: Path, quick_gelu: bool | None, asked: Mapping[str, Any], image_size: int | None) -> Weights:
+    source = repr(str(path))
+    config = read_json(path / CONFIG)
+    if int((config.get("clipviz") or {}).get("format", FORMAT)) > FORMAT:
+        version = config["clipviz"].get("version", "a newer version")
+        raise ModelError(f"{source} was saved by clipviz {version}, which is newer than this one: update clipviz.")
     if "model_cfg" not in config:
-        raise ModelError(f"{str(config_file)!r} has no 'model_cfg'; it has {sorted(config)}.")
-    preprocess = config.get("preprocess_cfg")
-    if not isinstance(preprocess, dict) or not {"mean", "std"} <= set(preprocess):
-        raise ModelError(
-            f"{str(config_file)!r} does not say how pictures are prepared, and a wrong mean and std give plausible, "
-            'wrong numbers: add "preprocess_cfg": {"mean": [...], "std": [...]} as the model was trained with.'
-        )
-    if unknown := sorted(set(preprocess) - set(_PREPROCESS)):
-        raise ModelError(f"preprocess_cfg has the unknown key {unknown[0]!r}; known: {', '.join(_PREPROCESS)}.")
-    network = config_from_open_clip(config["model_cfg"], quick_gelu)
+        raise ModelError(f"{str(path / CONFIG)!r} has no 'model_cfg'; it has {sorted(config)}.")
+    preprocess = settle(config.get("preprocess_cfg"), asked, source)
     weights_file = next((path / name for name in WEIGHTS if (path / name).is_file()), None)
     if weights_file is None:
-        raise ModelError(f"{str(path)!r} has {CONFIG} but no weights: put {WEIGHTS[0]} or {WEIGHTS[1]} beside it.")
+        raise ModelError(f"{source} has {CONFIG} but no weights: put {WEIGHTS[0]} or {WEIGHTS[1]} beside it.")
+    card = read_json(path / CARD) if (path / CARD).is_file() else {}
+    model_cfg = config["model_cfg"]
+    try:
+        network = config_from_open_clip(model_cfg)
+    except OtherArchitecture:
+        return Weights(other_in_folder(path, image_size), preprocess, None, card)
+    if quick_gelu is not None and quick_gelu != network.quick_gelu:
+        raise ModelError(contrary(f"The configuration of {source}", network.quick_gelu))
     state = read_state(weights_file)
-    seen = _read_json(path / SEEN) if (path / SEEN).is_file() else None
-    if _ROWS in state:
+    seen = read_json(path / SEEN) if (path / SEEN).is_file() else None
+    if ROWS in state:
         if seen is None:
             raise ModelError(f"{str(weights_file)!r} holds only seen rows, and {SEEN}, which names them, is missing.")
-        state[_TABLE] = _whole_table(state.pop(_ROWS), seen, network.text.vocab_size)
-    clip = build(network, from_open_clip(state), repr(str(weights_file)))
-    ids = frozenset(seen["seen_token_ids"]) if seen else None
-    return Weights(clip, preprocess, ids, _read_json(path / CARD) if (path / CARD).is_file() else {})
+        vocabulary = network.text.vocab_size
+        state[TABLE] = _whole_table(state.pop(ROWS), seen, vocabulary)
+    named = from_open_clip(state)
+    if image_size is not None:
+        network = resize_config(network, image_size)
+        named = resize_positions(named, network)
+    clip = build(network, named, repr(str(weights_file)))
+    ids = frozenset(int(i) for i in seen["seen_token_ids"]) if seen else None
+    return Weights(clip, preprocess, ids, card)
 
 
-def save_folder(
-    path: str | Path,
-    clip: CLIP,
-    *,
-    mean: Iterable[float] = OPENAI_MEAN,
-    std: Iterable[float] = OPENAI_STD,
-    interpolation: str = "bicubic",
-    resize_mode: str = "shortest",
-    seen_token_ids: Iterable[int] | None = None,
-    card: Mapping[str, Any] | None = None,
-    half: bool = False,
-    only_seen_rows: bool = False,
-) -> Path:
-    """Write ``clip`` in open_clip's local layout, each file whole or not at all.
+def _read_huggingface(path: Path, quick_gelu: bool | None, asked: Mapping[str, Any], image_size: int | None) -> Weights:
+    source = repr(str(path))
+    network = huggingface.config_from_huggingface(read_json(path / huggingface.CONFIG))
+    if quick_gelu is not None and quick_gelu != network.quick_gelu:
+        raise ModelError(contrary(f"The configuration of {source}", network.quick_gelu))
+    told = None
+    if (path / huggingface.PREPROCESS).is_file():
+        told = huggingface.preprocess_from_huggingface(read_json(path / huggingface.PREPROCESS))
+    preprocess = settle(told, asked, source)
+    weights_file = next((path / name for name in huggingface.WEIGHTS if (path / name).is_file()), None)
+    if weights_file is None:
+        raise ModelError(f"{source} has {huggingface.CONFIG} but no weights: put {huggingface.WEIGHTS[0]} beside it.")
+    read: Callable[[Path], dict[str, Tensor]] = read_shards if weights_file.suffix == ".json" else read_state
+    named = huggingface.from_huggingface(read(weights_file))
+    if image_size is not None:
+        network = resize_config(network, image_size)
+        named = resize_positions(named, network)
+    return Weights(build(network, named, repr(str(weights_file))), preprocess)
 
-    ``half`` stores float16; ``only_seen_rows`` leaves out the token embeddings that were never trained
-    (clipviz reads that, open_clip does not).
-    """
-    from safetensors.torch import save_file
 
-    path = Path(path)
-    path.mkdir(parents=True, exist_ok=True)
-    state = to_open_clip(clip.state_dict())
-    seen: dict[str, Any] | None = None
-    if seen_token_ids is not None:
-        seen = {"seen_token_ids": sorted(int(i) for i in seen_token_ids)}
-    if only_seen_rows:
-        if seen is None:
-            raise ModelError("only_seen_rows needs seen_token_ids: pass the token ids that occurred in training.")
-        seen["other_rows"] = {"seed": 0, "std": 0.02}
-        state[_ROWS] = state.pop(_TABLE)[seen["seen_token_ids"]]
-    dtype = torch.float16 if half else torch.float32
-    tensors = {
-        k: v.detach().to("cpu", dtype if v.is_floating_point() else v.dtype).contiguous() for k, v in state.items()
-    }
-    replace(path / WEIGHTS[0], lambda temporary: save_file(tensors, temporary, metadata={"format": "pt"}))
-    preprocess = {"mean": list(mean), "std": list(std), "interpolation": interpolation, "resize_mode": resize_mode}
-    config = {"model_cfg": config_to_open_clip(clip.config), "preprocess_cfg": preprocess}
-    for name, content in ((CONFIG, config), (SEEN, seen), (CARD, card)):
-        if content is not None:
-            write(path / name, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
-    return path
+def contrary(who: str, quick_gelu: bool) -> str:
+    """What is said to a caller who names the activation that ``who`` does not."""
+    says = "quick_gelu" if quick_gelu else "gelu"
+    return f"{who} says {says}, and the other gives plausible, wrong numbers: leave `activation` out."
 
 
 def _whole_table(rows: Tensor, seen: Mapping[str, Any], vocabulary: int) -> Tensor:
@@ -123,8 +151,14 @@ def _whole_table(rows: Tensor, seen: Mapping[str, Any], vocabulary: int) -> Tens
     return table
 
 
-def _read_json(path: Path) -> dict[str, Any]:
+def read_json(path: Path) -> dict[str, Any]:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        found = json.loads(path.read_text(encoding="utf-8"))
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise ModelError(f"{str(path)!r} is no JSON ({error}).") from error
+    if not isinstance(found, dict):
+        raise ModelError(f"{str(path)!r} holds a {type(found).__name__}, not a mapping of keys.")
+    return found
+
+
+__all__ = ["CARD", "CONFIG", "FORMAT", "ROWS", "SEEN", "TABLE", "WEIGHTS", "contrary", "read_folder"]

@@ -1,61 +1,96 @@
-"""Models that are already in memory: open_clip's modules, and what their preprocessing says."""
+"""Models that are already in memory: open_clip's, transformers', and what their preprocessing says."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from ..clip import Config, ResNetConfig, TextConfig, ViTConfig
+import torch
+from torch import nn
+
+from ..clip import CLIP, Config, ResNetConfig, TextConfig, ViTConfig
 from ..errors import ModelError
+from . import huggingface
 from .network import Weights, build
+from .other import wrap_other
+from .preprocess import settle
 from .states import from_open_clip
 
 
-def from_open_clip_module(module: Any, preprocess: Any) -> Weights:
-    """Copy an open_clip ``CLIP`` (or a `CustomTextCLIP` of the paper's towers) into the reference network."""
-    from open_clip.transformer import QuickGELU, TextTransformer, Transformer
+def from_module(module: Any, preprocess: Any) -> Weights:
+    """Copy a model of open_clip or transformers into the reference network, or, where it is another's, as it is.
 
+    Raises ModelError for what is no such model, and where ``preprocess`` does not tell the mean and std.
+    """
+    settled = settle(read_transform(preprocess), {}, "The preprocessing")
+    config: Any = getattr(module, "config", None)
+    if getattr(config, "model_type", None) is not None:
+        network = huggingface.config_from_huggingface(config.to_dict(), strict=False)
+        state = huggingface.from_huggingface(module.state_dict())
+        return Weights(build(network, state, f"the {type(module).__name__} in memory"), settled)
+    if not isinstance(module, nn.Module):
+        raise ModelError(f"Model.wrap takes a model of open_clip or transformers; got {type(module).__name__}.")
+    plain = _plain_config(module)
+    if plain is None:
+        return Weights(wrap_other(module), settled)
     state = from_open_clip(module.state_dict())
-    visual, text = module.visual, getattr(module, "text", module)
-    text_blocks = getattr(getattr(text, "transformer", None), "resblocks", None)
-    if text_blocks is None or not isinstance(text.transformer, Transformer):
-        raise ModelError(f"{type(module).__name__} has a text tower that is not the paper's; wrap an open_clip CLIP.")
-    size = visual.image_size[0] if isinstance(visual.image_size, (list, tuple)) else visual.image_size
+    return Weights(build(plain, state, f"the {type(module).__name__} in memory"), settled)
+
+
+def _plain_config(module: nn.Module) -> Config | None:
+    """The `Config` of an open_clip module, or None where its towers are not the paper's."""
+    from open_clip.transformer import QuickGELU, Transformer
+
+    visual: Any = getattr(module, "visual", None)
+    text: Any = getattr(module, "text", module)
+    blocks = getattr(text, "transformer", None)
+    pooled = getattr(text, "pool_type", getattr(text, "text_pool_type", None))
+    if not isinstance(blocks, Transformer) or pooled != "argmax" or getattr(text, "attn_mask", None) is None:
+        return None
+    if any(isinstance(part, nn.LayerNorm) and part.eps != 1e-5 for part in module.modules()):
+        return None
+    state = from_open_clip(module.state_dict())
     vision: ViTConfig | ResNetConfig
     if hasattr(visual, "attnpool") and hasattr(visual, "layer4"):
         width = visual.conv3.out_channels
-        layers = tuple(len(getattr(visual, f"layer{i}")) for i in range(1, 5))
-        vision = ResNetConfig(size, layers, width, width * 32 // visual.attnpool.num_heads)  # type: ignore[arg-type]
+        stages = [len(getattr(visual, f"layer{i}")) for i in range(1, 5)]
+        side = round((visual.attnpool.positional_embedding.shape[0] - 1) ** 0.5)
+        vision = ResNetConfig(side * 32, (stages[0], stages[1], stages[2], stages[3]), width,
+                              width * 32 // visual.attnpool.num_heads)  # fmt: skip
     elif hasattr(visual, "conv1") and isinstance(getattr(visual, "transformer", None), Transformer):
+        if getattr(visual, "attn_pool", None) is not None or visual.pool_type != "tok" or visual.final_ln_after_pool:
+            return None
         block, width = visual.transformer.resblocks[0], visual.conv1.out_channels
-        vision = ViTConfig(
-            size,
-            visual.conv1.kernel_size[0],
-            width,
-            len(visual.transformer.resblocks),
-            width // block.attn.num_heads,
-            block.mlp.c_fc.out_features / width,
-        )
-        if getattr(visual, "attn_pool", None) is not None or visual.pool_type != "tok":
-            raise ModelError("The vision tower pools otherwise than the paper's (class token); wrap an open_clip CLIP.")
+        size = visual.image_size[0] if isinstance(visual.image_size, (list, tuple)) else visual.image_size
+        vision = ViTConfig(size, visual.conv1.kernel_size[0], width, len(visual.transformer.resblocks),
+                           width // block.attn.num_heads, block.mlp.c_fc.out_features / width)  # fmt: skip
     else:
-        raise ModelError(f"The vision tower {type(visual).__name__} is neither the paper's ViT nor its ResNet.")
-    if isinstance(text, TextTransformer) and text.pool_type != "argmax":
-        raise ModelError("The text tower pools otherwise than at the end-of-text token; wrap an open_clip CLIP.")
-    table = state["text.token_embedding.weight"]
-    context = state["text.positional_embedding"].shape[0]
-    heads = text_blocks[0].attn.num_heads
-    quick = any(isinstance(m, QuickGELU) for m in text.transformer.modules())
-    embed_dim = state["text.text_projection"].shape[1]
-    config = Config(
-        embed_dim, vision, TextConfig(context, table.shape[0], table.shape[1], heads, len(text_blocks)), quick
-    )
-    return Weights(build(config, state, f"the {type(module).__name__} in memory"), read_transform(preprocess))
+        return None
+    context, text_width = state["text.positional_embedding"].shape
+    words = TextConfig(context, state["text.token_embedding.weight"].shape[0], text_width,
+                       blocks.resblocks[0].attn.num_heads, len(blocks.resblocks))  # fmt: skip
+    quick = any(isinstance(part, QuickGELU) for part in blocks.modules())
+    if "text.text_projection" not in state:
+        return None
+    config = Config(state["text.text_projection"].shape[1], vision, words, quick)
+    with torch.device("meta"):
+        expected = {name for name in CLIP(config).state_dict() if not name.endswith("num_batches_tracked")}
+    held = {name for name in state if not name.endswith("num_batches_tracked")}
+    return config if held == expected else None
 
 
 def read_transform(preprocess: Any) -> dict[str, Any]:
-    """open_clip's ``preprocess_cfg`` out of a torchvision ``Compose``, or as it stands where it is a mapping."""
+    """open_clip's ``preprocess_cfg`` out of a torchvision ``Compose`` or transformers' image processor.
+
+    A mapping is taken as it stands.
+    """
     if isinstance(preprocess, dict):
         return preprocess
+    processor = getattr(preprocess, "image_processor", preprocess)  # a CLIPProcessor holds one beside its tokenizer
+    if hasattr(processor, "image_mean"):
+        fields = ("image_mean", "image_std", "size", "resample", "do_center_crop")
+        said = {name: getattr(processor, name, None) for name in fields}
+        said["size"] = dict(said["size"]) if said["size"] is not None else None
+        return huggingface.preprocess_from_huggingface({k: v for k, v in said.items() if v is not None})
     steps = {type(step).__name__: step for step in getattr(preprocess, "transforms", [])}
     if "Normalize" not in steps:
         raise ModelError(

@@ -5,13 +5,16 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..clip import CLIP, Config
 from ..errors import ModelError
+
+if TYPE_CHECKING:
+    from .other import OtherNetwork
 
 OPENAI_MEAN = (0.48145466, 0.4578275, 0.40821073)
 OPENAI_STD = (0.26862954, 0.26130258, 0.27577711)
@@ -21,7 +24,7 @@ OPENAI_STD = (0.26862954, 0.26130258, 0.27577711)
 class Weights:
     """A network with what must be known beside its tensors to use it rightly."""
 
-    clip: CLIP
+    clip: CLIP | OtherNetwork
     preprocess: Mapping[str, Any] = field(default_factory=dict)  # open_clip's preprocess_cfg
     seen_token_ids: frozenset[int] | None = None  # None: the card does not tell
     card: Mapping[str, Any] = field(default_factory=dict)
@@ -64,11 +67,16 @@ def _check(expected: Mapping[str, Tensor], state: Mapping[str, Tensor], source: 
         for names, what in ((missing, "missing"), (left_over, "left over"), (other, "of another shape"))
         if names
     ]
-    cause = "the configuration describes another architecture" if other else "the file holds another kind of model"
+    if other:
+        cause = "the configuration describes another architecture"
+    elif missing and not left_over:
+        cause = "the file is one part of a model that was stored in several"
+    else:
+        cause = "the file holds another kind of model"
     raise ModelError(f"The weights of {source} do not fit: {'; '.join(parts)}. Most likely {cause}.")
 
 
-def fingerprint(clip: CLIP) -> str:
+def fingerprint(clip: nn.Module) -> str:
     """SHA-256 over all tensors in float32, by name: the same for the same network in any layout."""
     digest = hashlib.sha256()
     for name, tensor in sorted(clip.state_dict().items()):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,6 +11,7 @@ import torch
 from torch import Tensor
 
 from ..errors import ModelError
+from .archive import is_archive, read_archive
 
 # Top-level names of open_clip's `CLIP` that belong to the text tower; `CustomTextCLIP` has them under "text.".
 _TEXT_NAMES = ("token_embedding.", "positional_embedding", "transformer.", "ln_final.", "text_projection")
@@ -18,9 +20,10 @@ _NO_WEIGHTS = ("attn_mask", "text.attn_mask", "input_resolution", "context_lengt
 
 
 def read_state(path: str | Path) -> dict[str, Tensor]:
-    """The tensors of a ``.safetensors``, ``.bin`` or ``.pt`` file, by name, as they are stored.
+    """The tensors of a file, by name, as they are stored.
 
-    Nothing is unpickled but tensors (``weights_only=True``).
+    Takes ``.safetensors``, ``.bin`` and ``.pt`` (a state dict, or a training checkpoint around one) and OpenAI's
+    TorchScript archives, whatever the suffix. Nothing is unpickled but tensors. Raises ModelError.
     """
     path = Path(path)
     try:
@@ -28,7 +31,11 @@ def read_state(path: str | Path) -> dict[str, Tensor]:
             from safetensors.torch import load_file
 
             return load_file(path)
+        if is_archive(path):
+            return read_archive(path)
         state = torch.load(path, map_location="cpu", weights_only=True)
+    except ModelError:
+        raise
     except FileNotFoundError:
         raise ModelError(f"There is no weights file {str(path)!r}.") from None
     except (pickle.UnpicklingError, RuntimeError) as error:
@@ -40,11 +47,34 @@ def read_state(path: str | Path) -> dict[str, Tensor]:
         raise ModelError(f"{str(path)!r} cannot be read as weights ({error}): fetch the file again.") from error
     if isinstance(state, Mapping) and isinstance(state.get("state_dict"), Mapping):
         state = state["state_dict"]
-    if not isinstance(state, Mapping) or not all(isinstance(v, Tensor) for v in state.values()):
+    if not isinstance(state, Mapping) or not state or not all(isinstance(v, Tensor) for v in state.values()):
         raise ModelError(f"{str(path)!r} holds a {type(state).__name__}, not a state dict of tensors by name.")
     if all(name.startswith("module.") for name in state):
         state = {name.removeprefix("module."): tensor for name, tensor in state.items()}
     return dict(state)
+
+
+def read_shards(index: Path) -> dict[str, Tensor]:
+    """The tensors of all the files that a ``*.index.json`` of Hugging Face names; ModelError if one is missing."""
+    try:
+        files = json.loads(index.read_text(encoding="utf-8"))["weight_map"]
+        shards = sorted(set(files.values()))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ModelError(f"{str(index)!r} is no index of shards ({error}): fetch the file again.") from error
+    if missing := [name for name in shards if not (index.parent / name).is_file()]:
+        raise ModelError(
+            f"{str(index.parent)!r} holds {len(shards) - len(missing)} of {len(shards)} shards: put "
+            f"{', '.join(missing[:5])}{', ...' if len(missing) > 5 else ''} beside {index.name}."
+        )
+    state: dict[str, Tensor] = {}
+    for name in shards:
+        state |= read_state(index.parent / name)
+    if lacking := [name for name in files if name not in state]:
+        raise ModelError(
+            f"The shards of {str(index)!r} lack {len(lacking)} tensors that it names ({', '.join(lacking[:5])}): "
+            "they are of different downloads; fetch them again."
+        )
+    return state
 
 
 def from_open_clip(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -54,7 +84,7 @@ def from_open_clip(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         if name in _NO_WEIGHTS:
             continue
         named["text." + name if name.startswith(_TEXT_NAMES) else name] = tensor
-    if "logit_scale" in named:
+    if "logit_scale" in named and named["logit_scale"].numel() == 1:
         named["logit_scale"] = named["logit_scale"].reshape(())  # some checkpoints hold it as one of one
     return named
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..clip import Config
 from ..errors import ModelError, nearest
-from .configs import config_from_open_clip
-from .network import Weights, build
+from .configs import OtherArchitecture, config_from_open_clip
+from .network import OPENAI_MEAN, OPENAI_STD, Weights, build
+from .other import build_other
+from .positions import resize_config, resize_positions
+from .preprocess import KEYS, settle
 from .states import from_open_clip, read_state
 
 _ACTIVATIONS = {True: "quick_gelu", False: "gelu"}
@@ -27,11 +29,20 @@ def architecture(name: str) -> Mapping[str, Any]:
     return config
 
 
-def read_tag(name: str, tag: str, quick_gelu: bool | None = None, cache_dir: str | Path | None = None) -> Weights:
+def read_tag(
+    name: str,
+    tag: str,
+    quick_gelu: bool | None = None,
+    cache_dir: str | Path | None = None,
+    *,
+    mean: Sequence[float] | None = None,
+    std: Sequence[float] | None = None,
+    image_size: int | None = None,
+) -> Weights:
     """The weights of open_clip's pretrained ``tag`` of architecture ``name``, with the tag's own activation.
 
     open_clip's `ViT-B-32` has no QuickGELU although its tag `openai` was trained with it; it only warns.
-    Here the tag's word wins, and naming the contrary is refused.
+    Here the tag's word wins, and naming the contrary (of activation, mean or std) is refused.
     """
     from open_clip import pretrained
 
@@ -47,16 +58,31 @@ def read_tag(name: str, tag: str, quick_gelu: bool | None = None, cache_dir: str
             f"{name} {tag!r} was trained with {_ACTIVATIONS[trained_with]}, and {_ACTIVATIONS[quick_gelu]} would give "
             "plausible, wrong numbers: leave `activation` out."
         )
-    config = config_from_open_clip(model_cfg, trained_with)
+    told = {k: tag_cfg[k] for k in KEYS if tag_cfg.get(k) is not None}
+    preprocess = settle(told or None, {"mean": mean, "std": std}, f"{name} {tag!r}")
+    try:
+        config = config_from_open_clip(model_cfg, trained_with)
+    except OtherArchitecture:
+        file = _file(name, tag, tag_cfg, cache_dir)
+        return Weights(build_other(name, file, quick_gelu=trained_with, image_size=image_size), preprocess)
     state = from_open_clip(read_state(_file(name, tag, tag_cfg, cache_dir)))
-    keys = ("mean", "std", "interpolation", "resize_mode", "fill_color")
-    return Weights(build(config, state, f"{name} {tag!r}"), {k: tag_cfg[k] for k in keys if tag_cfg.get(k) is not None})
+    if image_size is not None:
+        config = resize_config(config, image_size)
+    return Weights(build(config, resize_positions(state, config), f"{name} {tag!r}"), preprocess)
 
 
-def random_weights(name: str, quick_gelu: bool | None = None) -> Weights:
-    """Architecture ``name`` as it is before training."""
-    config: Config = config_from_open_clip(architecture(name), quick_gelu)
-    return Weights(build(config, None, name))
+def random_weights(name: str, quick_gelu: bool | None = None, *, image_size: int | None = None) -> Weights:
+    """Architecture ``name`` as it is before training, with OpenAI's preprocessing or, for SigLIP, its own."""
+    preprocess = {"mean": OPENAI_MEAN, "std": OPENAI_STD}
+    try:
+        config = config_from_open_clip(architecture(name), quick_gelu)
+    except OtherArchitecture:
+        if "siglip" in name.lower():
+            preprocess = {"mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5), "resize_mode": "squash"}  # type: ignore[dict-item]
+        return Weights(build_other(name, None, quick_gelu=quick_gelu, image_size=image_size), preprocess)
+    if image_size is not None:
+        config = resize_config(config, image_size)
+    return Weights(build(config, None, name), preprocess)
 
 
 def _file(name: str, tag: str, tag_cfg: Mapping[str, Any], cache_dir: str | Path | None) -> str:
@@ -74,3 +100,25 @@ def _file(name: str, tag: str, tag_cfg: Mapping[str, Any], cache_dir: str | Path
             "the open_clip_config.json beside it into one folder and type clipviz.load(that folder), or "
             "clipviz.load(), which works offline."
         ) from error
+
+
+def cached_file(tag_cfg: Mapping[str, Any], cache_dir: str | Path | None = None) -> Path | None:
+    """The file of a tag that is on this disk already, where open_clip would look for it; None where there is none."""
+    if file := tag_cfg.get("file"):
+        return Path(file) if Path(file).is_file() else None
+    if tag_cfg.get("hf_hub"):
+        from huggingface_hub import try_to_load_from_cache
+
+        repository, _, name = tag_cfg["hf_hub"].rpartition("/")
+        stem = name.rpartition(".")[0]
+        names = (
+            [f"{stem}.safetensors", name] if name else ["open_clip_model.safetensors", "open_clip_pytorch_model.bin"]
+        )
+        for each in names:
+            found = try_to_load_from_cache(repository, each, cache_dir=str(cache_dir) if cache_dir else None)
+            if isinstance(found, str):
+                return Path(found)
+        return None
+    url = str(tag_cfg.get("url") or "")
+    path = Path(cache_dir or Path.home() / ".cache" / "clip") / url.rpartition("/")[2]
+    return path if url and path.is_file() else None

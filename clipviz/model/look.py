@@ -1,0 +1,48 @@
+"""`Look`: pictures as a model saw them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from ..frame import Frame
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from .handle import Model
+
+
+class Look:
+    """Pictures as a model saw them, with what was traced of them: `Model.look`.
+
+    Accepted wherever an image is. What an explainer needs is computed once and kept, so that another text
+    for the same picture costs no image pass. ``pixels`` [N, 3, S, S]: the tiles of one picture.
+    """
+
+    def __init__(self, model: Model, pixels: Tensor, picture: Image, frame: Frame):
+        self.model, self.pixels, self.picture, self.frame = model, pixels, picture, frame
+        self._seen: dict[str, Tensor] = {}
+
+    def trace(self, want: Collection[str] = ()) -> dict[str, Tensor]:
+        """The tensors named in ``want``, what `tail` needs beside them, and ``embedding`` [N, E].
+
+        Of a model that is run by open_clip (``model.kind`` "other") only ``embedding`` is to be had.
+        """
+        if "embedding" not in self._seen or not set(want) <= set(self._seen):
+            # Outside of any inference mode of the caller's, whose tensors could not be differentiated through.
+            with torch.inference_mode(False), torch.no_grad():
+                if self.model.kind == "other" and not want:
+                    found = {"embedding": self.model.network.visual(self.pixels)}
+                else:
+                    found = self.model.clip.visual.trace(self.pixels, want)
+                self._seen = {**self._seen, **found}
+        return self._seen
+
+    def __repr__(self) -> str:
+        return (
+            f"Look({self.pixels.shape[0]} x {self.model.image_size} px, {self.model.name}, kept: {sorted(self._seen)})"
+        )
