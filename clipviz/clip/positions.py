@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -19,8 +21,8 @@ def resize_positions(embedding: Tensor, grid: int) -> Tensor:
     >>> resize_positions(torch.zeros(1 + 7 * 7, 768), grid=14).shape
     torch.Size([197, 768])
     """
-    side = round((embedding.shape[0] - 1) ** 0.5)
-    if side < 1 or side * side != embedding.shape[0] - 1 or grid < 1:
+    side = math.isqrt(max(embedding.shape[0] - 1, 0))
+    if side < 1 or 1 + side * side != embedding.shape[0] or grid < 1:
         raise ModelError(
             f"{embedding.shape[0]} position embeddings cannot be resized to {grid} x {grid} cells: "
             "wanted are 1 + g*g of them, and a grid of at least 1."

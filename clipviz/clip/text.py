@@ -45,7 +45,7 @@ class TextTransformer(Tower):
         return ["embed", *self.transformer.taps(), "features"]
 
     def beside(self, tap: str) -> list[str]:
-        return ["end", *stream_before(tap)]
+        return [] if tap == "features" else ["end", *stream_before(tap)]
 
     def resume(
         self, tap: str, value: Tensor, held: Mapping[str, Tensor], attend: Mapping[int, Attend] | None

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 
 import pytest
 import torch
 import torch.nn.functional as F
 
-from clipviz.clip import CLIP, Config, ResNetConfig, TextConfig, ViTConfig
-from clipviz.clip.transformer import BLOCK_TAPS
+from clipviz.clip import ARCHITECTURES, CLIP
 from clipviz.errors import ModelError
 
 TOWERS = ("vit", "resnet", "text")
@@ -57,27 +57,57 @@ def test_every_tap_matters(tower_of, kind):
             assert (changed - given["embedding"]).abs().max() > 1e-5, tap
 
 
-BIG = {
-    "ViT-B-32": Config(512, ViTConfig(), TextConfig()),
-    "RN50": Config(1024, ResNetConfig(), TextConfig()),
-}
-SOME = {
-    "ViT-B-32": ["embed", *(f"block.11.{part}" for part in BLOCK_TAPS), "block.11", "block.5", "features"],
-    "RN50": ["stem", "stage.2", "stage.4", "pool.q", "pool.k", "pool.v", "pool.probs", "features"],
-}
+def vectors_away(tower, x, taps):
+    return {tap: far for tap in taps if (far := away(tower, x, tap)) > 1e-6}
 
 
-@pytest.mark.parametrize("name", BIG)
-def test_tail_equals_encode_at_full_size(name, make_random, make_pictures, make_captions):
-    torch.manual_seed(0)
-    clip = make_random(CLIP(BIG[name]))
-    x = make_pictures(1, 224)
-    wrong = {tap: far for tap in SOME[name] if (far := away(clip.visual, x, tap)) > 1e-6}
-    if name == "ViT-B-32":
-        tokens = make_captions(2, clip.config.text)[1:]
-        taps = ["embed", "block.0.attn", *(f"block.11.{part}" for part in BLOCK_TAPS), "features"]
-        wrong |= {f"text {tap}": far for tap in taps if (far := away(clip.text, tokens, tap)) > 1e-6}
-    assert not wrong
+def a_few(tower):
+    """Of a deep tower: every part of the first and last block and of one between them, and all that is no block."""
+    blocks = [int(tap.split(".")[1]) for tap in tower.taps() if tap.startswith("block.")]
+    chosen = {0, max(blocks, default=0) // 2, max(blocks, default=0)}
+    return [tap for tap in tower.taps() if not tap.startswith("block.") or int(tap.split(".")[1]) in chosen]
+
+
+@pytest.fixture
+def at_full_size(make_random):
+    def make(name, **vision):
+        torch.manual_seed(0)
+        config = ARCHITECTURES[name]
+        return make_random(CLIP(replace(config, vision=replace(config.vision, **vision))))
+
+    return make
+
+
+@pytest.mark.parametrize("name", ["ViT-B-32", "RN50"])
+def test_tail_equals_encode_at_full_size(name, at_full_size, make_pictures, make_captions):
+    clip = at_full_size(name)
+    taps = [tap for tap in clip.visual.taps() if not tap.startswith("block.") or tap.split(".")[1] in ("5", "11")]
+    wrong = vectors_away(clip.visual, make_pictures(1, 224), taps)
+    taps = ["embed", "block.0.attn", "block.11.k", "block.11.heads", "block.11.mlp", "features"]
+    assert not wrong | vectors_away(clip.text, make_captions(2, clip.config.text)[1:], taps)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_tail_equals_encode_for_the_nine(name, at_full_size, make_pictures, make_captions):
+    """Every tap of both towers, where pictures are dear (beyond ViT-B) `a_few` of the vision transformer's;
+    the test below has all of those on a small picture."""
+    clip = at_full_size(name)
+    visual, taps = clip.visual, a_few(clip.visual) if name.startswith("ViT-L") else clip.visual.taps()
+    wrong = vectors_away(visual, make_pictures(1, clip.config.vision.image_size), taps)
+    tokens = make_captions(2, clip.config.text)[1:, :12]
+    assert not wrong | vectors_away(clip.text, tokens, clip.text.taps())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["ViT-L-14", "ViT-L-14-336"])
+def test_tail_equals_encode_for_every_tap_of_the_largest_transformers_on_a_small_picture(
+    name, at_full_size, make_pictures
+):
+    """All 24 blocks with all their parts; a grid of 4 x 4 costs a fifteenth of one of 16 x 16."""
+    clip = at_full_size(name, image_size=56)
+    assert len(clip.visual.taps()) == 24 * 10 + 2
+    assert not vectors_away(clip.visual, make_pictures(1, 56), clip.visual.taps())
 
 
 def test_one_trace_serves_values_of_many_rows(tower_of):
