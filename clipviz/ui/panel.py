@@ -11,7 +11,6 @@ import ipywidgets as widgets
 
 from ..errors import InputError
 from ..explanation import Heatmap
-from ..explanation.pages import describe
 from ..frame import VIEWS
 from ..model import Model
 from . import markup
@@ -107,6 +106,7 @@ class Panel:
         self.hint = widgets.HTML(layout=full)
         self.message = widgets.HTML(layout=full)
         self.title = widgets.HTML(layout=full)
+        # No tooltip: the browser side of Image fails on one. The notes say in words what the figure shows.
         self.figure = widgets.Image(
             format="png", layout=widgets.Layout(max_width="100%", max_height="560px", margin="0")
         )
@@ -217,7 +217,6 @@ class Panel:
         answer = self._answers.ask(question)
         self._shown, self.heatmap, self.error = answer, answer.heatmap, None
         self.title.value, self.notes.value = markup.title(answer), markup.notes(answer)
-        self.figure.tooltip = describe(answer.heatmap)
         self._draw()
         self.figure.remove_class("clipviz-stale")
         self.message.value = ""

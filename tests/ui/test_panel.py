@@ -299,7 +299,8 @@ def test_every_control_is_named_and_no_output_widget_is_used(panel):
     assert len(named) == 9 and all(w.description for w in named)
     assert len({w.description for w in named}) == len(named)
     assert not any(isinstance(w, ipywidgets.Output) for w in inside)
-    assert "pixel" in panel.figure.tooltip
+    assert "highest at the" in panel.notes.value, "the figure in words"
+    assert panel.figure.tooltip is None, "the browser cannot draw an Image that has one"
 
 
 def test_it_shows_itself_in_a_notebook(panel):
