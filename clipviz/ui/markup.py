@@ -12,13 +12,13 @@ from .answers import Answer
 # The colours are JupyterLab's own variables, so that the panel follows its light and its dark theme.
 STYLE = """<style>
 .clipviz-panel { font-size: 13px; line-height: 1.45; color: var(--jp-ui-font-color1, #222); overflow: hidden; }
-.clipviz-panel .widget-html-content, .clipviz-panel .jupyter-widgets label { font-size: 13px; line-height: 1.45; }
+.clipviz-panel .widget-html-content { font-size: 13px; line-height: 1.45; }
 .clipviz-panel .widget-html-content { white-space: normal; overflow-wrap: anywhere; }
 .clipviz-panel h4 { font-size: 11px; font-weight: 600; letter-spacing: .06em; text-transform: uppercase; margin: 0;
   padding-bottom: 3px; color: var(--jp-ui-font-color2, #666); border-bottom: 1px solid var(--jp-border-color2, #ddd); }
 .clipviz-panel p { margin: 0; }
 .clipviz-quiet { color: var(--jp-ui-font-color2, #666); font-size: 12px; }
-.clipviz-figure img, img.clipviz-figure { border-radius: 4px; display: block; object-fit: contain; }
+img.clipviz-figure { border-radius: 4px; display: block; object-fit: contain; }
 .clipviz-stale { opacity: .35; }
 .clipviz-head { display: flex; flex-wrap: wrap; align-items: baseline; justify-content: space-between; gap: 2px 16px; }
 .clipviz-head b { font-size: 16px; font-weight: 600; }

@@ -24,7 +24,7 @@ _VIEWS = {
     "squash": "squash: all of it, distorted",
     "tiles": "tiles: all of it, in squares",
 }
-_WIDE = widgets.Layout(width="100%", margin="2px 0")
+_WIDE = widgets.Layout(width="100%", margin="0")
 _LABEL = {"description_width": "64px"}
 
 
@@ -75,7 +75,7 @@ class Panel:
         )  # fmt: skip
         self.upload = widgets.FileUpload(
             accept="image/*", multiple=False, description="Upload a picture",
-            layout=widgets.Layout(width="100%", margin="4px 0"),
+            layout=widgets.Layout(width="100%", margin="0"),
             tooltip="A picture of at most 10 MB; give the path of a larger one",
         )  # fmt: skip
         self.text = widgets.Text(
@@ -91,7 +91,7 @@ class Panel:
         )
         self.other = widgets.Text(
             placeholder="a folder, or ViT-B-32:openai", continuous_update=False,
-            description="Name", layout=widgets.Layout(width="100%", margin="2px 0", display="none"), style=_LABEL,
+            description="Name", layout=widgets.Layout(width="100%", margin="0", display="none"), style=_LABEL,
         )  # fmt: skip
         self.view = widgets.Dropdown(
             options=[(_VIEWS[view], view) for view in VIEWS], description="View", layout=_WIDE, style=_LABEL
@@ -104,7 +104,7 @@ class Panel:
     def _make_figure(self) -> None:
         full = widgets.Layout(width="100%", margin="0")
         self.hint = widgets.HTML(layout=full)
-        self.message = widgets.HTML(layout=full)
+        self.message = widgets.HTML(layout=widgets.Layout(width="100%", margin="0"))  # its own: it is hidden when empty
         self.title = widgets.HTML(layout=full)
         # No tooltip: the browser side of Image fails on one. The notes say in words what the figure shows.
         self.figure = widgets.Image(
@@ -116,7 +116,8 @@ class Panel:
 
     def _arrange(self) -> widgets.VBox:
         def group(name: str, *rows: widgets.Widget) -> widgets.VBox:
-            return widgets.VBox([widgets.HTML(markup.heading(name)), *rows], layout=widgets.Layout(margin="0 0 10px 0"))
+            title = widgets.HTML(markup.heading(name), layout=widgets.Layout(margin="0"))
+            return widgets.VBox([title, *rows], layout=widgets.Layout(margin="0 0 16px 0", grid_gap="6px"))
 
         controls = widgets.VBox(
             [
@@ -173,7 +174,7 @@ class Panel:
         typed = self.model.value == OTHER
         self.other.layout.display = None if typed else "none"
         if typed and not self.other.value.strip():
-            self.message.value = markup.busy("Type a folder, or architecture:tag such as ViT-B-32:openai, then Enter.")
+            self._say(markup.busy("Type a folder, or architecture:tag such as ViT-B-32:openai, then Enter."))
             return
         self._answer()
 
@@ -206,7 +207,7 @@ class Panel:
     def _ask(self) -> None:
         question = self._question()
         if not self._answers.has(question.model):
-            self.message.value = markup.busy(f"Loading {question.model} ...")
+            self._say(markup.busy(f"Loading {question.model} ..."))
             model = self._answers.model(question.model)
             if self._shown is None:  # the first model's own way of meeting pictures is where the control begins
                 with self._silently():
@@ -218,8 +219,17 @@ class Panel:
         self._shown, self.heatmap, self.error = answer, answer.heatmap, None
         self.title.value, self.notes.value = markup.title(answer), markup.notes(answer)
         self._draw()
-        self.figure.remove_class("clipviz-stale")
-        self.message.value = ""
+        self._mark_stale(False)
+        self._say("")
+
+    def _say(self, html: str) -> None:
+        self.message.value = html
+        self.message.layout.display = None if html else "none"  # empty, it would still take its gap
+
+    def _mark_stale(self, stale: bool) -> None:
+        """The last answer stays in view when the next one fails, plainly not what is asked now."""
+        for part in (self.title, self.figure, self.scale, self.notes):
+            (part.add_class if stale else part.remove_class)("clipviz-stale")
 
     def _draw(self) -> None:
         """The map over the picture once more, at the slider's strength: the model takes no part."""
@@ -232,8 +242,8 @@ class Panel:
             act()
         except Exception as error:  # a callback's error has no other reader than the panel
             self.error, self.heatmap = error, None
-            self.message.value = markup.error(error)
-            self.figure.add_class("clipviz-stale")  # the last figure stays, plainly no answer to what is asked now
+            self._say(markup.error(error))
+            self._mark_stale(True)
 
     def __repr__(self) -> str:
         shown = f"error: {self.error}" if self.error is not None else repr(self.heatmap)

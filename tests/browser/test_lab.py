@@ -159,7 +159,8 @@ def test_a_person_uses_the_panel(lab, page, tmp_path):
     title = panel.locator(".clipviz-head")
 
     expect(title).to_contain_text("a red circle")
-    expect(figure).to_be_visible()
+    for part in (figure, title, panel.locator(".clipviz-scale"), panel.get_by_text("highest at the")):
+        expect(part).to_be_visible()
     assert figure.evaluate("image => image.naturalWidth") == 224
     page.screenshot(path=tmp_path / "1-first.png")
 

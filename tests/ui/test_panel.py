@@ -88,7 +88,10 @@ def test_it_shows_a_result_untouched(panel):
     assert panel.heatmap.prompt == "a red circle"
     assert panel.figure.format == "png" and pixels(panel.figure.value).shape == (224, 224, 3)
     assert "a red circle" in panel.title.value and f"{panel.heatmap.score:+.3f}" in panel.title.value
-    assert panel.message.value == ""
+    assert panel.message.value == "" and panel.message.layout.display == "none"
+    assert all(
+        part.layout.display is None for part in (panel.title, panel.figure, panel.scale, panel.notes, panel.hint)
+    )
     assert "It holds" in panel.hint.value and "a red circle" in panel.hint.value
 
 
@@ -160,6 +163,7 @@ def test_a_bad_path_is_one_sentence_until_the_picture_is_right(panel):
     panel.path.value = "<i>nowhere</i>.png"
     assert isinstance(panel.error, InputError) and panel.heatmap is None
     assert "There is no file" in panel.message.value and "&lt;i&gt;nowhere" in panel.message.value
+    assert panel.message.layout.display is None
     assert "clipviz-stale" in panel.figure._dom_classes and panel.figure.value == figure
     panel.text.value = "a blue star"
     assert "There is no file" in panel.message.value, "the picture is still wrong, whatever the text"
