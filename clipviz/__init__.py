@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from .errors import ClipvizError, ClipvizWarning
     from .explanation import Heatmap, Heatmaps, explain, gradcam, list_explainers, register_explainer
     from .images import open_image
-    from .model import Model, load
+    from .model import Model, list_models, load
     from .sources import open_source
     from .text import Prompt, PromptSet
     from .training import train
@@ -38,6 +38,7 @@ __all__ = [
     "explain",
     "gradcam",
     "list_explainers",
+    "list_models",
     "load",
     "open_image",
     "open_source",
@@ -51,7 +52,7 @@ _ROOMS = {
     "errors": ("ClipvizError", "ClipvizWarning"),
     "explanation": ("Heatmap", "Heatmaps", "explain", "gradcam", "list_explainers", "register_explainer"),
     "images": ("open_image",),
-    "model": ("Model", "load"),
+    "model": ("Model", "list_models", "load"),
     "sources": ("open_source",),
     "text": ("Prompt", "PromptSet"),
     "training": ("train",),

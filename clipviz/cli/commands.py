@@ -120,6 +120,28 @@ def lab(folder: Path, browser: bool) -> None:
     os.execv(sys.executable, [sys.executable, "-m", "jupyterlab", *quiet, *first])
 
 
+@main.command()
+@click.argument("folders", nargs=-1, type=click.Path(path_type=Path))
+@click.option("--name", default=None, help="Only models whose name holds this.")
+@click.option("--tag", default=None, help="Only tags that hold this.")
+@click.option("--kind", type=click.Choice(["vit", "resnet", "other"]), default=None, help="Only this kind.")
+@click.option("--cached", is_flag=True, help="Only what is on this disk.")
+@click.option("--csv", is_flag=True, help="All columns, as CSV.")
+def models(
+    folders: tuple[Path, ...], name: str | None, tag: str | None, kind: str | None, cached: bool, csv: bool
+) -> None:
+    """What can be loaded here and now: the bundled model, FOLDERS, and every tag of open_clip."""
+    import clipviz
+
+    wanted = {"name": name, "tag": tag, "kind": kind, "cached": cached or None}
+    table = clipviz.list_models(*folders, **{key: value for key, value in wanted.items() if value is not None})
+    if csv:
+        click.echo(table.to_csv(index=False), nl=False)
+        return
+    shown = table.drop(columns=["where", "source"]).fillna("")
+    click.echo(shown.to_string(index=False) if len(shown) else "No model fits.")
+
+
 def open_model(name: str | None) -> Any:
     """None, a folder, or "architecture:tag"."""
     import clipviz

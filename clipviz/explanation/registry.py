@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from torch import Tensor
 
-NEEDS = ("any", "vit", "resnet")
+# What a method must be able to look into: nothing but vectors, either reference tower, or one of the two.
+NEEDS = {"vectors": ("vit", "resnet", "other"), "any": ("vit", "resnet"), "vit": ("vit",), "resnet": ("resnet",)}
 
 
 @dataclass(frozen=True)
@@ -33,15 +34,10 @@ class Explainer:
     signed: bool = True
 
     def serves(self, model: Model) -> bool:
-        return self.needs in ("any", kind_of(model))
+        return model.kind in NEEDS[self.needs]
 
 
 _REGISTRY: dict[str, Explainer] = {}
-
-
-def kind_of(model: Model) -> str:
-    """``"resnet"`` or ``"vit"``."""
-    return "resnet" if hasattr(model.clip.visual, "attnpool") else "vit"
 
 
 def register_explainer(
@@ -58,7 +54,8 @@ def register_explainer(
     """Make ``explain(..., method=name)`` run ``function(model, look, directions, **options)``.
 
     The function gets a `Model`, a `Look` with ``pixels`` [N, 3, S, S] and ``trace(want)``, and directions
-    [P, E]; it returns maps [N, P, h, w], signed, as they come. ``needs`` is "any", "vit" or "resnet".
+    [P, E]; it returns maps [N, P, h, w], signed, as they come. ``needs`` is "any" (a network that
+    can be looked into), "vit", "resnet", or "vectors", which a model run by open_clip gives too.
     Raises InputError where the name is taken, unless ``replace``.
 
         >>> register_explainer("mine", lambda model, look, directions: ...)  # doctest: +SKIP
@@ -80,10 +77,9 @@ def find_explainer(name: str, model: Model) -> Explainer:
         raise InputError(f"There is no explainer {name!r}. {nearest(name, _REGISTRY)}")
     explainer = _REGISTRY[name]
     if not explainer.serves(model):
-        fit = ", ".join(sorted(n for n, e in _REGISTRY.items() if e.serves(model)))
-        raise ModelError(
-            f"{name!r} needs a {explainer.needs}, and {model.name} is a {kind_of(model)}: take one of {fit}."
-        )
+        fit = ", ".join(sorted(n for n, e in _REGISTRY.items() if e.serves(model))) or "none of those registered"
+        needs = {"any": "network to look into", "vit": "ViT", "resnet": "ResNet"}[explainer.needs]
+        raise ModelError(f"{name!r} needs a {needs}, which {model.name} ({model.kind}) is not. It can serve: {fit}.")
     return explainer
 
 

@@ -119,7 +119,7 @@ def test_anyones_explainer(vit: Model, picture: Image.Image) -> None:
         assert "corner" in set(clipviz.list_explainers(vit)["name"])
         clipviz.register_explainer("corner", corner, needs="resnet", replace=True)
         assert "corner" not in set(clipviz.list_explainers(vit)["name"])
-        with pytest.raises(ModelError, match=r"needs a resnet.*gradcam"):
+        with pytest.raises(ModelError, match=r"needs a ResNet.*gradcam"):
             clipviz.explain([picture], ["a"], model=vit, method="corner")
         clipviz.register_explainer("corner", lambda *_: torch.zeros(3), replace=True)
         with pytest.raises(InputError, match=r"must return maps \[1, 1, h, w\]"):
