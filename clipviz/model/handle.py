@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -13,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..clip import CLIP
+from ..clip import CLIP, Flops
 from ..errors import InputError, ModelError, PromptError, nearest
 from ..frame import VIEWS, Frame
 from ..images import open_image, prepare
@@ -141,6 +142,10 @@ class Model:
             "precision": self.precision,
         }
 
+    def flops(self) -> Flops:
+        """Operations of encoding one picture and one text of full length, two for every multiply-add."""
+        return self.clip.flops()
+
     @property
     def logit_scale(self) -> float:
         """The learned inverse temperature that multiplies cosines before a softmax."""
@@ -164,7 +169,8 @@ class Model:
         view = self.view if view is None else view
         if view not in VIEWS:
             raise InputError(f"view={view!r} is not known; it is one of {', '.join(VIEWS)}. {nearest(view, VIEWS)}")
-        cell = None if self.kind == "other" else self.image_size // self.grid[0]
+        cells = self.grid[0] if self.kind != "other" else math.gcd(self.image_size, 16)
+        cell = self.image_size // cells
         pixels, frame = prepare(
             image, self.image_size, view, mean=self.mean, std=self.std, interpolation=self.interpolation, cell=cell
         )

@@ -6,7 +6,6 @@ from .folder import is_model_folder, read_config, read_folder
 from .memory import from_module
 from .network import OPENAI_MEAN, OPENAI_STD, Weights, build, fingerprint
 from .other import OtherNetwork
-from .positions import resize_positions
 from .saving import save_folder
 from .states import from_open_clip, read_state, to_open_clip
 from .tags import architecture, cached_file, random_weights, read_tag
@@ -33,7 +32,6 @@ __all__ = [
     "read_folder",
     "read_state",
     "read_tag",
-    "resize_positions",
     "save_folder",
     "square",
     "to_open_clip",

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from ..clip import Config, ResNetConfig, TextConfig, ViTConfig
+from ..clip import CBOWConfig, Config, ResNetConfig, TextConfig, ViTConfig
 from ..errors import ModelError, nearest
 
 # What open_clip's keys may hold for the network to be the paper's. Anything else is another architecture.
@@ -24,6 +25,7 @@ _PLAIN_TEXT: dict[str, tuple[Any, ...] | None] = {
 }  # fmt: skip
 _VISION = {"image_size", "layers", "width", "head_width", "mlp_ratio", "patch_size"}
 _TEXT = {"context_length", "vocab_size", "width", "heads", "layers"}
+_BAG = {"context_length", "vocab_size", "width"}  # of the bag of words, which is ours: "text_cfg": {"cbow": true, ...}
 _TOP = {"embed_dim", "vision_cfg", "text_cfg", "quick_gelu", "custom_text"}
 _PLAIN_TOP: dict[str, tuple[Any, ...] | None] = {
     "init_logit_scale": None, "init_logit_bias": (None,), "nonscalar_logit_scale": None, "output_dict": None,
@@ -45,9 +47,10 @@ def config_from_open_clip(model_cfg: Mapping[str, Any], quick_gelu: bool | None 
         if key not in model_cfg:
             raise ModelError(f"The model configuration has no {key!r}; it has {sorted(model_cfg)}.")
     vision, text = dict(model_cfg["vision_cfg"]), dict(model_cfg["text_cfg"])
+    bag = bool(text.pop("cbow", False))
     _refuse_others("model_cfg", model_cfg, _TOP, _PLAIN_TOP)
     _refuse_others("vision_cfg", vision, _VISION, _PLAIN_VISION)
-    _refuse_others("text_cfg", text, _TEXT, _PLAIN_TEXT)
+    _refuse_others("text_cfg", text, _BAG if bag else _TEXT, {} if bag else _PLAIN_TEXT)
     size = square(vision.get("image_size", 224))
     layers, width = vision.get("layers", 12), vision.get("width", 768)
     tower: ViTConfig | ResNetConfig
@@ -63,7 +66,8 @@ def config_from_open_clip(model_cfg: Mapping[str, Any], quick_gelu: bool | None 
             vision.get("mlp_ratio", 4.0),
         )
     quick = bool(model_cfg.get("quick_gelu", False)) if quick_gelu is None else quick_gelu
-    return Config(model_cfg["embed_dim"], tower, TextConfig(**{k: text[k] for k in _TEXT if k in text}), quick)
+    words = CBOWConfig(**text) if bag else TextConfig(**{k: text[k] for k in _TEXT if k in text})
+    return Config(model_cfg["embed_dim"], tower, words, quick)
 
 
 def square(size: Any) -> int:
@@ -92,8 +96,6 @@ def _refuse_others(
 
 def _open_clip_keys(where: str) -> list[str]:
     """What open_clip's own model classes take."""
-    import dataclasses
-
     from open_clip.model import CLIPTextCfg, CLIPVisionCfg
 
     part = {"vision_cfg": CLIPVisionCfg, "text_cfg": CLIPTextCfg}.get(where)
@@ -112,5 +114,7 @@ def config_to_open_clip(config: Config) -> dict[str, Any]:
     else:
         vision |= {"layers": config.vision.layers, "patch_size": config.vision.patch_size}
         vision |= {"mlp_ratio": config.vision.mlp_ratio}
-    text = {k: getattr(config.text, k) for k in ("context_length", "vocab_size", "width", "heads", "layers")}
+    text = dataclasses.asdict(config.text)
+    if isinstance(config.text, CBOWConfig):
+        text |= {"cbow": True}
     return {"embed_dim": config.embed_dim, "quick_gelu": config.quick_gelu, "vision_cfg": vision, "text_cfg": text}

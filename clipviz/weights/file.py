@@ -10,7 +10,7 @@ from . import huggingface
 from .archive import is_archive
 from .configs import config_from_open_clip
 from .network import Weights, build
-from .positions import resize_config, resize_positions
+from .positions import fit_positions, resize_config
 from .preprocess import settle
 from .shapes import infer_config
 from .states import from_open_clip, read_shards, read_state
@@ -52,5 +52,5 @@ def read_file(
         config = infer_config(named, quick_gelu, source, openai=is_archive(path))
     if image_size is not None:
         config = resize_config(config, image_size)
-        named = resize_positions(named, config)
+        named = fit_positions(named, config)
     return Weights(build(config, named, source), preprocess)

@@ -27,7 +27,7 @@ from . import huggingface
 from .configs import OtherArchitecture, config_from_open_clip
 from .network import Weights, build
 from .other import other_in_folder
-from .positions import resize_config, resize_positions
+from .positions import fit_positions, resize_config
 from .preprocess import settle
 from .states import from_open_clip, read_shards, read_state
 
@@ -109,7 +109,7 @@ def _read_open_clip(path: Path, quick_gelu: bool | None, asked: Mapping[str, Any
     named = from_open_clip(state)
     if image_size is not None:
         network = resize_config(network, image_size)
-        named = resize_positions(named, network)
+        named = fit_positions(named, network)
     clip = build(network, named, repr(str(weights_file)))
     ids = frozenset(int(i) for i in seen["seen_token_ids"]) if seen else None
     return Weights(clip, preprocess, ids, card)
@@ -131,7 +131,7 @@ def _read_huggingface(path: Path, quick_gelu: bool | None, asked: Mapping[str, A
     named = huggingface.from_huggingface(read(weights_file))
     if image_size is not None:
         network = resize_config(network, image_size)
-        named = resize_positions(named, network)
+        named = fit_positions(named, network)
     return Weights(build(network, named, repr(str(weights_file))), preprocess)
 
 

@@ -47,8 +47,12 @@ def build(config: Config, state: Mapping[str, Tensor] | None, source: str) -> CL
             counts = {k: torch.zeros((), dtype=torch.long) for k in expected if k.endswith("num_batches_tracked")}
             state = {**counts, **state}
             _check(expected, state, source)
-            clip.load_state_dict({k: v.to(torch.float32 if v.is_floating_point() else v.dtype, copy=True)
-                                  for k, v in state.items()}, assign=True)  # fmt: skip
+            # contiguous: the same weights give the same bits, whichever layout they were stored in
+            held = {
+                k: v.to(torch.float32 if v.is_floating_point() else v.dtype, copy=True).contiguous()
+                for k, v in state.items()
+            }
+            clip.load_state_dict(held, assign=True)
     return clip.eval().requires_grad_(False)
 
 

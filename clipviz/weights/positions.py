@@ -5,11 +5,9 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 
-import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from ..clip import Config, ResNetConfig
+from ..clip import Config, ResNetConfig, resize_positions
 from ..errors import ModelError
 
 
@@ -22,21 +20,13 @@ def resize_config(config: Config, image_size: int) -> Config:
     return dataclasses.replace(config, vision=dataclasses.replace(config.vision, image_size=image_size))
 
 
-def resize_positions(state: Mapping[str, Tensor], config: Config) -> dict[str, Tensor]:
+def fit_positions(state: Mapping[str, Tensor], config: Config) -> dict[str, Tensor]:
     """``state`` with the vision tower's position embeddings interpolated to the grid of ``config``.
 
-    Bicubic with anti-aliasing, the first row (class token, or the mean of all cells) kept: open_clip's
-    ``resize_pos_embed``, for the ResNet's attention pooling too. Unchanged where the grid is the same.
+    As open_clip does when it loads, and for the ResNet's attention pooling too. Unchanged where the grid is the same.
     """
     attnpool = isinstance(config.vision, ResNetConfig)
     name = "visual.attnpool.positional_embedding" if attnpool else "visual.positional_embedding"
     if name not in state:
         return dict(state)  # `build` says what is missing
-    table = state[name]  # [1 + h*w, D]
-    old, new = round((table.shape[0] - 1) ** 0.5), config.vision.grid
-    if old == new or old * old != table.shape[0] - 1:
-        return dict(state)
-    grid = table[1:].float().reshape(1, old, old, -1).permute(0, 3, 1, 2)  # [1, D, h, w]
-    grid = F.interpolate(grid, size=(new, new), mode="bicubic", antialias=True, align_corners=False)
-    cells = grid.permute(0, 2, 3, 1).reshape(new * new, -1)
-    return {**state, name: torch.cat([table[:1].float(), cells])}
+    return {**state, name: resize_positions(state[name], config.vision.grid)}

@@ -44,6 +44,8 @@ def infer_config(state: Mapping[str, Tensor], quick_gelu: bool, source: str, *, 
 def headless(config: Config) -> Config:
     """``config`` without what shapes do not tell."""
     vision = dataclasses.replace(config.vision, head_width=1)
+    if isinstance(vision, ViTConfig):  # a ratio is written with four digits, and its product is what has a shape
+        vision = dataclasses.replace(vision, mlp_ratio=int(vision.width * vision.mlp_ratio) / vision.width)
     text = dataclasses.replace(config.text, heads=1) if isinstance(config.text, TextConfig) else config.text
     return dataclasses.replace(config, vision=vision, text=text, quick_gelu=False)
 

@@ -10,7 +10,7 @@ from ..errors import ModelError, nearest
 from .configs import OtherArchitecture, config_from_open_clip
 from .network import OPENAI_MEAN, OPENAI_STD, Weights, build
 from .other import build_other
-from .positions import resize_config, resize_positions
+from .positions import fit_positions, resize_config
 from .preprocess import KEYS, settle
 from .states import from_open_clip, read_state
 
@@ -68,7 +68,7 @@ def read_tag(
     state = from_open_clip(read_state(_file(name, tag, tag_cfg, cache_dir)))
     if image_size is not None:
         config = resize_config(config, image_size)
-    return Weights(build(config, resize_positions(state, config), f"{name} {tag!r}"), preprocess)
+    return Weights(build(config, fit_positions(state, config), f"{name} {tag!r}"), preprocess)
 
 
 def random_weights(name: str, quick_gelu: bool | None = None, *, image_size: int | None = None) -> Weights:

@@ -1,0 +1,176 @@
+"""A model as a folder: what it must hold, and what is said where it does not."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from clipviz.clip import CLIP, CBOWConfig, Config, ViTConfig
+from clipviz.errors import InputError, ModelError
+from clipviz.files import replace
+from clipviz.weights import fingerprint, read_folder, save_folder, to_open_clip
+from clipviz.weights.folder import CONFIG
+
+MEAN, STD = (0.1, 0.2, 0.3), (0.4, 0.5, 0.6)
+
+
+@pytest.fixture
+def folder(vit: CLIP, tmp_path: Path) -> Path:
+    return save_folder(tmp_path / "m", vit, mean=MEAN, std=STD, seen_token_ids=[5, 3], card={"domain": "toys"})
+
+
+def edit(folder: Path, change) -> None:
+    config = json.loads((folder / CONFIG).read_text())
+    change(config)
+    (folder / CONFIG).write_text(json.dumps(config))
+
+
+def test_what_is_saved_is_read(clip: CLIP, tmp_path: Path) -> None:
+    save_folder(tmp_path / "m", clip, mean=MEAN, std=STD, interpolation="bilinear", resize_mode="longest")
+    found = read_folder(tmp_path / "m")
+    assert fingerprint(found.clip) == fingerprint(clip)
+    assert found.clip.config == clip.config
+    assert found.preprocess == {"mean": list(MEAN), "std": list(STD), "interpolation": "bilinear",
+                                "resize_mode": "longest"}  # fmt: skip
+    assert found.seen_token_ids is None
+
+
+def test_seen_tokens_and_the_card_come_along(folder: Path) -> None:
+    found = read_folder(folder)
+    assert found.seen_token_ids == frozenset({3, 5})
+    assert found.card == {"domain": "toys"}
+
+
+def test_a_bin_holds_the_same_as_safetensors(folder: Path, vit: CLIP) -> None:
+    (folder / "open_clip_model.safetensors").unlink()
+    torch.save(to_open_clip(vit.state_dict()), folder / "open_clip_pytorch_model.bin")
+    assert fingerprint(read_folder(folder).clip) == fingerprint(vit)
+
+
+def test_only_the_rows_that_occurred(vit: CLIP, tmp_path: Path) -> None:
+    whole = save_folder(tmp_path / "a", vit, half=True, seen_token_ids=[7, 9])
+    rows = save_folder(tmp_path / "b", vit, half=True, seen_token_ids=[7, 9], only_seen_rows=True)
+    size = [sum(p.stat().st_size for p in each.iterdir()) for each in (whole, rows)]
+    assert size[1] < size[0] / 5
+    first, again = read_folder(rows).clip, read_folder(rows).clip
+    assert fingerprint(first) == fingerprint(again)
+    table = first.text.token_embedding.weight
+    assert torch.equal(table[[7, 9]], vit.text.token_embedding.weight[[7, 9]].half().float())
+    assert table[8].std().item() == pytest.approx(0.02, rel=0.5)
+    (rows / "seen_tokens.json").unlink()
+    with pytest.raises(ModelError, match=r"seen_tokens\.json.*missing"):
+        read_folder(rows)
+
+
+def test_a_bag_of_words_is_saved_and_read(tmp_path: Path) -> None:
+    config = Config(24, ViTConfig(32, 8, 64, 2, 64), CBOWConfig(16, 1000, 32))
+    clip = CLIP(config).eval()
+    found = read_folder(save_folder(tmp_path / "m", clip)).clip
+    assert found.config == config
+    assert fingerprint(found) == fingerprint(clip)
+    with pytest.raises(ModelError, match=r"layout='open_clip'"):
+        save_folder(tmp_path / "h", clip, layout="transformers")
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda c: c.pop("model_cfg"), "no 'model_cfg'"),
+        (lambda c: c["model_cfg"].pop("embed_dim"), "no 'embed_dim'"),
+        (lambda c: c.pop("preprocess_cfg"), "does not say how pictures are prepared .*0.48145466"),
+        (lambda c: c["preprocess_cfg"].pop("std"), r"\(std\)"),
+        (lambda c: c["preprocess_cfg"].update(meen=[0, 0, 0]), "unknown key 'meen'. Did you mean 'mean'"),
+        (lambda c: c["preprocess_cfg"].update(std=[1, 0, 1]), "positive"),
+        (lambda c: c["preprocess_cfg"].update(mean=[0.5]), "not three numbers"),
+        (lambda c: c["preprocess_cfg"].update(resize_mode="stretch"), "shortest or longest or squash"),
+        (lambda c: c["model_cfg"].update(quikgelu=True), "unknown key 'quikgelu'. Did you mean 'quick_gelu'"),
+        (lambda c: c["model_cfg"]["vision_cfg"].update(patchsize=8), "Did you mean 'patch_size'"),
+        (lambda c: c["model_cfg"]["text_cfg"].update(with_=8), "unknown key 'with_'"),
+        (lambda c: c["model_cfg"]["vision_cfg"].update(width=128), "of another shape.*another architecture"),
+        (lambda c: c["model_cfg"]["vision_cfg"].update(layers=3), "12 missing"),
+        (lambda c: c["model_cfg"]["vision_cfg"].update(layers=1), "12 left over"),
+        (lambda c: c["model_cfg"]["vision_cfg"].update(image_size=[32, 64]), "square"),
+        (lambda c: c["clipviz"].update(format=2, version="9.9"), r"clipviz 9\.9, which is newer"),
+    ],
+)  # fmt: skip
+def test_a_folder_that_does_not_fit_is_refused_in_a_sentence(folder: Path, change, says: str) -> None:
+    edit(folder, change)
+    with pytest.raises(ModelError, match=says) as told:
+        read_folder(folder)
+    assert str(told.value).count(". ") <= 2
+
+
+def test_files_that_are_missing_are_named(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ModelError, match=r"has no open_clip_config\.json"):
+        read_folder(tmp_path / "empty")
+    with pytest.raises(ModelError, match=r"no such folder"):
+        read_folder(tmp_path / "nowhere")
+    (folder / CONFIG).write_text("{")
+    with pytest.raises(ModelError, match=r"is no JSON"):
+        read_folder(folder)
+    (folder / CONFIG).write_text("[]")
+    with pytest.raises(ModelError, match=r"list, not a mapping"):
+        read_folder(folder)
+
+
+def test_without_weights(folder: Path) -> None:
+    (folder / "open_clip_model.safetensors").unlink()
+    with pytest.raises(ModelError, match=r"but no weights: put open_clip_model.safetensors"):
+        read_folder(folder)
+
+
+def test_what_a_folder_does_not_tell_is_asked_and_its_contrary_is_refused(folder: Path) -> None:
+    with pytest.raises(ModelError, match=r"says quick_gelu.*leave `activation` out"):
+        read_folder(folder, False)
+    assert read_folder(folder, True, mean=MEAN).preprocess["mean"] == list(MEAN)
+    with pytest.raises(ModelError, match=r"leave `mean` out"):
+        read_folder(folder, mean=(0.5, 0.5, 0.5))
+    edit(folder, lambda c: c.pop("preprocess_cfg"))
+    assert read_folder(folder, mean=MEAN, std=STD).preprocess == {"mean": list(MEAN), "std": list(STD)}
+
+
+def test_an_interrupted_save_leaves_the_old_folder_whole(folder: Path, vit: CLIP, monkeypatch) -> None:
+    before = {p.name: p.read_bytes() for p in folder.iterdir()}
+
+    def interrupted(*_args, **_more):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("clipviz.weights.saving.json.dumps", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        save_folder(folder, vit, mean=STD, std=STD)
+    with pytest.raises(KeyboardInterrupt):
+        save_folder(folder.parent / "new", vit, mean=STD, std=STD)
+    monkeypatch.undo()
+    assert {p.name: p.read_bytes() for p in folder.iterdir()} == before
+    assert [p.name for p in folder.parent.iterdir()] == [folder.name]
+    save_folder(folder, vit, mean=STD, std=STD)  # and the next one replaces it: nothing of the old is left
+    assert sorted(p.name for p in folder.iterdir()) == [CONFIG, "open_clip_model.safetensors"]
+
+
+def test_no_other_file_is_lost_by_saving(folder: Path, vit: CLIP) -> None:
+    replace(folder / "notes.txt", lambda path: Path(path).write_text("mine"))
+    with pytest.raises(InputError, match=r"other files \(notes\.txt\)"):
+        save_folder(folder, vit)
+    with pytest.raises(InputError, match=r"is a file"):
+        save_folder(folder / "notes.txt", vit)
+    with pytest.raises(ModelError, match=r"'open_clip' or 'transformers'"):
+        save_folder(folder, vit, layout="hugging")
+    assert (folder / "notes.txt").read_text() == "mine"
+
+
+def test_open_clip_reads_what_is_saved(clip: CLIP, tmp_path: Path) -> None:
+    import open_clip
+
+    save_folder(tmp_path / "m", clip, mean=MEAN, std=STD)
+    module, _, transform = open_clip.create_model_and_transforms(f"local-dir:{tmp_path / 'm'}")
+    module.eval()
+    pixels = torch.randn(2, 3, clip.config.vision.image_size, clip.config.vision.image_size)
+    tokens = open_clip.get_tokenizer(f"local-dir:{tmp_path / 'm'}")(["a dog", "a photo of a cat"])
+    with torch.no_grad():
+        torch.testing.assert_close(module.encode_image(pixels), clip.visual(pixels), atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(module.encode_text(tokens), clip.text(tokens), atol=1e-5, rtol=1e-5)
+    assert transform.transforms[-1].mean == list(MEAN) or tuple(transform.transforms[-1].mean) == MEAN
