@@ -39,6 +39,7 @@ __all__ = [
     "gradcam",
     "list_explainers",
     "list_models",
+    "list_models",
     "load",
     "open_image",
     "open_source",
