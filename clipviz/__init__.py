@@ -39,7 +39,6 @@ __all__ = [
     "gradcam",
     "list_explainers",
     "list_models",
-    "list_models",
     "load",
     "open_image",
     "open_source",

@@ -133,7 +133,7 @@ def models(
     """What can be loaded here and now: the bundled model, FOLDERS, and every tag of open_clip."""
     import clipviz
 
-    wanted = {"name": name, "tag": tag, "kind": kind, "cached": cached or None}
+    wanted: dict[str, Any] = {"name": name, "tag": tag, "kind": kind, "cached": cached or None}
     table = clipviz.list_models(*folders, **{key: value for key, value in wanted.items() if value is not None})
     if csv:
         click.echo(table.to_csv(index=False), nl=False)
