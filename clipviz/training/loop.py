@@ -8,7 +8,7 @@ import math
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -17,14 +17,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from ..clip import CLIP, Config, TextConfig, ViTConfig
+from ..clip import CLIP, Config, Taps, TextConfig, ViTConfig
+from ..clip.transformer import Block
 from ..clip.vit import VisionTransformer
 from ..errors import DataError, SpecError
 from ..files import replace, write
 from ..synth import pairs
 from ..weights import save_folder
 from ..weights.network import OPENAI_MEAN, OPENAI_STD
-from .loss import contrastive_loss
+from .loss import multi_positive_loss
 from .optim import make_optimizer, rate, settle
 from .pool import Pool, draw_pool
 from .recipe import Recipe, read_recipe
@@ -118,7 +119,7 @@ def _run(
             for group in optimizer.param_groups:
                 group["lr"] = lr
             pixels, labels = batches(step, rng)
-            loss = _loss(recipe, clip, wording, pixels, labels, rng)
+            loss = _loss(recipe, clip, wording, pixels, labels, step, rng)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             torch.nn.utils.clip_grad_norm_(clip.parameters(), optim.clip_norm)
@@ -190,18 +191,33 @@ def _normalise(pixels: NDArray[np.uint8]) -> Tensor:
 
 
 def _loss(
-    recipe: Recipe, clip: CLIP, wording: Wording, pixels: Tensor, labels: Tensor, rng: np.random.Generator
+    recipe: Recipe, clip: CLIP, wording: Wording, pixels: Tensor, labels: Tensor, step: int, rng: np.random.Generator
 ) -> Tensor:
-    """The loss of one batch against one wording of every concept."""
+    """The loss of one batch against one wording of every concept.
+
+    With ``local_weight`` a second term asks the same of the best patch alone: what the last block would add
+    to the class token if it looked at that patch only (the value path of MaskCLIP, Zhou et al. 2022; the
+    best patch a text as in FILIP, Yao et al. 2022). It knows no masks, and makes patches answer for themselves.
+    """
     visual = clip.visual
     assert isinstance(visual, VisionTransformer)  # what a recipe builds
     keep = _kept(recipe, len(pixels), visual.config.grid**2, rng)
+    local = recipe.optim.local_weight if step >= recipe.optim.local_from * recipe.steps else 0.0
+    last = len(visual.transformer.resblocks) - 1
+    see = Taps(want=[f"block.{last}.v"])
     with torch.autocast("cpu", dtype=torch.bfloat16, enabled=recipe.optim.bfloat16):
-        stream = visual.embed(pixels, keep)
-        images = visual.resume("embed", stream, {}, None)
-    texts = clip.text(wording.say(rng))
-    images, texts = F.normalize(images.float(), dim=-1), F.normalize(texts, dim=-1)
-    return contrastive_loss(images, texts, wording.targets(labels), clip.logit_scale.exp())
+        images = visual(pixels, see) if keep is None else visual.resume("embed", visual.embed(pixels, keep), {}, None)
+        if local:
+            value = see.seen[f"block.{last}.v"][:, :, 1:].transpose(1, 2).flatten(2)  # [N, h*w, D]
+            attention = cast(Block, visual.transformer.resblocks[last]).attn
+            patches = visual.ln_post(attention.out_proj(value)) @ visual.proj  # [N, h*w, E]
+    texts = F.normalize(clip.text(wording.say(rng)), dim=-1)
+    true, scale = wording.targets(labels), clip.logit_scale.exp()
+    loss = multi_positive_loss(scale * F.normalize(images.float(), dim=-1) @ texts.T, true)
+    if local:
+        best = (F.normalize(patches.float(), dim=-1) @ texts.T).amax(dim=1)  # [N, K]
+        loss = loss + local * multi_positive_loss(scale * best, true)
+    return loss
 
 
 def _kept(recipe: Recipe, n: int, patches: int, rng: np.random.Generator) -> Tensor | None:

@@ -17,7 +17,11 @@ def contrastive_loss(images: Tensor, texts: Tensor, true: Tensor, scale: Tensor 
     positives follows Yeh et al. 2022 (arXiv 2110.06848). Rows and columns without a positive or without a
     negative teach nothing and are left out.
     """
-    logits = scale * images @ texts.T  # [N, K]
+    return multi_positive_loss(scale * images @ texts.T, true)
+
+
+def multi_positive_loss(logits: Tensor, true: Tensor) -> Tensor:
+    """The loss of `contrastive_loss` from its logits [N, K]."""
     return (_one_way(logits, true) + _one_way(logits.T, true.T)) / 2
 
 

@@ -57,6 +57,8 @@ class OptimRecipe:
     eps: float = 1e-6
     clip_norm: float = 1.0
     keep_patches: float = 1.0
+    local_weight: float = 0.0  # of the loss on each text's best patch
+    local_from: float = 0.0  # the share of the run after which it counts
     bfloat16: bool = True
 
 
@@ -84,6 +86,7 @@ class Recipe:
         )
         _demand(d.scenes >= o.batch, f"data.scenes={d.scenes} must fill at least one batch of {o.batch}.")
         _demand(0 < o.keep_patches <= 1, f"optim.keep_patches={o.keep_patches} must be above 0 and at most 1.")
+        _demand(o.local_weight == 0 or o.keep_patches == 1, "optim.local_weight needs optim.keep_patches = 1.")
         _demand(0 <= d.easy_share <= 1, f"data.easy_share={d.easy_share} must be within 0 and 1.")
         _demand(d.easy_share == 0 or d.easy_scenes > 0, "data.easy_share needs data.easy_scenes above 0.")
         _demand(len(d.templates) > 0, 'data.templates is empty: give at least "a {} {}".')

@@ -85,6 +85,13 @@ def test_training_leaves_threads_and_randomness_alone(tmp_path):
     assert torch.get_num_threads() == before[0] and torch.equal(torch.random.get_rng_state(), before[1])
 
 
+def test_the_local_loss_counts_from_its_share_of_the_run_on(tmp_path):
+    optim = {**RECIPE["optim"], "samples": 640, "local_weight": 1.0, "local_from": 0.5}
+    train({**RECIPE, "optim": optim}, out=tmp_path, workers=0, quiet=True)
+    before, after = (json.loads(line)["loss"] for line in (tmp_path / "metrics.jsonl").read_text().splitlines())
+    assert after > 1.5 * before, "two terms of about the same size"
+
+
 def test_the_pool_does_not_depend_on_the_workers_and_holds_no_held_out_pair():
     alone = draw_pool(260, 56, seed=3, workers=0, quiet=True)
     together = draw_pool(260, 56, seed=3, workers=2, quiet=True)

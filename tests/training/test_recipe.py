@@ -36,6 +36,7 @@ def test_a_recipe_comes_back_from_its_dictionary():
         ({"data": {"templates": []}}, "templates is empty"),
         ({"model": {"patch_size": 9}}, "multiple of patch_size"),
         ({"optim": {"keep_patches": 0.0}}, "keep_patches"),
+        ({"optim": {"keep_patches": 0.5, "local_weight": 1.0}}, "local_weight"),
         ({"optim": {"samples": 3}}, "at least one batch"),
     ],
 )
