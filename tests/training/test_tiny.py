@@ -60,13 +60,13 @@ def test_the_card_reaches_the_target(card):
 
 
 def test_the_model_points_and_random_weights_do_not(benchmark):
-    """On 100 scenes that the card's figures are not of."""
-    found = benchmark.pointing(clipviz.load(), 100, seed=777_001)["all"]
+    """On 200 scenes that the card's figures are not of."""
+    found = benchmark.pointing(clipviz.load(), 200, seed=777_001)["all"]
     print(found)
-    floor = 0.45
+    floor = 0.40  # trained and held-out pairs together: 54 % are expected, give or take 3.5
     assert found["named text"] >= floor
     for rival in benchmark.COLUMNS[1:]:
-        assert found[rival] < floor - 0.05, rival
+        assert found[rival] < floor / 2, rival
 
 
 def test_it_knows_which_words_it_never_saw():
