@@ -125,11 +125,24 @@ def run_by_length(rows: Sequence[Sequence[int]], run: Callable[[Tensor], Tensor]
 
 
 @cache
-def plain_tokenizer() -> Any:
-    """The byte-pair encoding of the paper, as open_clip ships it. One for all: it takes a while to build."""
+def _byte_pairs() -> Any:
     from open_clip.tokenizer import SimpleTokenizer
 
     return SimpleTokenizer()
+
+
+def plain_tokenizer(name: str, vocabulary: int) -> Any:
+    """The byte-pair encoding of the paper, as open_clip ships it. One for all: it takes a while to build.
+
+    Raises ModelError where the model has another number of tokens: their ids would mean other words.
+    """
+    tokenizer = _byte_pairs()
+    if vocabulary != tokenizer.vocab_size:
+        raise ModelError(
+            f"{name} has a vocabulary of {vocabulary} tokens, not the paper's {tokenizer.vocab_size}: give its own "
+            "tokenizer to Model.wrap(module, preprocess, tokenizer); pictures can be encoded without."
+        )
+    return tokenizer
 
 
 def is_one_image(images: Any) -> bool:

@@ -120,7 +120,9 @@ class Model:
         """The model's own, made when a text is first read; ModelError where its files cannot be had."""
         if self._tokenizer is not None:
             return self._tokenizer
-        return self.network.tokenizer() if isinstance(self.network, OtherNetwork) else plain_tokenizer()
+        if isinstance(self.network, OtherNetwork):
+            return self.network.tokenizer()
+        return plain_tokenizer(self.name, self.network.config.text.vocab_size)
 
     @cached_property
     def provenance(self) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from clipviz.clip import CLIP, CBOWConfig, Config, TextConfig, ViTConfig
 from clipviz.errors import ClipvizWarning, ModelError
 from clipviz.model import Model
 from clipviz.model.encoding import Batches, padded
@@ -45,6 +46,23 @@ def test_a_tokenizer_that_only_gives_tables(vit: Model) -> None:
     model = Model("m", Weights(vit.clip, TOLD), None, lambda texts: whole(texts))
     np.testing.assert_allclose(model.encode_texts(lengths()), vit.encode_texts(lengths()), atol=1e-6)
     assert torch.equal(model.tokenize(["a dog"]), vit.tokenize(["a dog"]))
+
+
+def test_another_vocabulary_wants_its_own_tokenizer(picture) -> None:
+    config = Config(24, ViTConfig(32, 8, 64, 1, 64), TextConfig(16, 1000, 64, 1, 1))
+    model = Model("foreign", Weights(CLIP(config).eval(), TOLD))
+    assert model.encode_images([picture]).shape == (1, 24)
+    with pytest.raises(ModelError, match=r"vocabulary of 1000 tokens, not the paper's 49408"):
+        model.encode_texts(["a dog"])
+
+
+def test_a_bag_of_words_reads_as_a_model(picture) -> None:
+    config = Config(24, ViTConfig(32, 8, 64, 1, 64), CBOWConfig(16, 49408, 32))
+    model = Model("bag", Weights(CLIP(config).eval(), TOLD))
+    with torch.no_grad():
+        uncut = F.normalize(model.clip.text(model.tokenize(lengths())), dim=-1).numpy()
+    np.testing.assert_allclose(model.encode_texts(lengths(), batch_size=7), uncut, atol=1e-6)
+    assert (Model("b", Weights(model.clip, TOLD), precision="bf16").encode_texts(lengths()) * uncut).sum(1).min() > 0.99
 
 
 def test_bfloat16_encodes_and_looks_in_float32(model: Model, picture) -> None:
