@@ -17,7 +17,10 @@ POOL_TAPS = ("pool.q", "pool.k", "pool.v", "pool.probs")
 
 
 class Bottleneck(nn.Module):
-    """1x1, 3x3, 1x1 convolutions. A stride is an average pool, before a convolution that then has none."""
+    """1x1, 3x3, 1x1 convolutions. A stride is an average pool, before a convolution that then has none.
+
+    ReLU overwrites what it is given: always a fresh result, whose second copy would be the peak of memory.
+    """
 
     def __init__(self, inside: int, planes: int, stride: int):
         super().__init__()
@@ -39,10 +42,10 @@ class Bottleneck(nn.Module):
             self.downsample = nn.Sequential(OrderedDict(steps))
 
     def forward(self, x: Tensor) -> Tensor:
-        y = F.relu(self.bn1(self.conv1(x)))
-        y = F.relu(self.bn2(self.conv2(y)))
+        y = F.relu_(self.bn1(self.conv1(x)))
+        y = F.relu_(self.bn2(self.conv2(y)))
         y = self.bn3(self.conv3(self.pool(y)))
-        return F.relu(y + (x if self.downsample is None else self.downsample(x)))
+        return F.relu_(y + (x if self.downsample is None else self.downsample(x)))
 
 
 class AttentionPool(nn.Module):
@@ -107,7 +110,7 @@ class ModifiedResNet(Tower):
 
     def _stem(self, x: Tensor) -> Tensor:
         for i in (1, 2, 3):
-            x = F.relu(getattr(self, f"bn{i}")(getattr(self, f"conv{i}")(x)))
+            x = F.relu_(getattr(self, f"bn{i}")(getattr(self, f"conv{i}")(x)))
         return F.avg_pool2d(x, 2)
 
     def _stages(self, x: Tensor, see: Taps, attend: Mapping[str, Attend] | None, done: int) -> Tensor:

@@ -19,7 +19,7 @@ def apart(a: torch.Tensor) -> float:
 
 
 # The two of the first promise in batches of eight; the others, some of them gigabytes, one or two at a time.
-BATCH = {"ViT-B-32": 8, "RN50": 8, "RN101": 2, "RN50x4": 2, "ViT-B-16": 2, "ViT-L-14": 2}
+BATCH = {"ViT-B-32": 8, "RN50": 8, "RN101": 2, "RN50x4": 2, "ViT-B-16": 2}
 NAMES = [pytest.param(n, marks=() if BATCH.get(n) == 8 else pytest.mark.slow) for n in ARCHITECTURES]
 
 
