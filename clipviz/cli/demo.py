@@ -100,7 +100,8 @@ def _photographs(model: Model, what: str) -> Section:
     return Section(
         f"Real photographs, {model.name}",
         Text(f"Two photographs that come with scikit-learn, seen by {what}."),
-        *(Notice(note, "warning") for note in dict.fromkeys(notes)),
+        *_card(model),
+        *([Notice(" ".join(dict.fromkeys(notes)), "warning")] if notes else []),
         Picture(plots.grid(cells, scale="row", width=2.6), "Two photographs, each asked for two texts.", wide=True),
     )
 

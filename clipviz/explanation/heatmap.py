@@ -56,11 +56,12 @@ class Heatmap:
     @cached_property
     def _peak(self) -> tuple[int, int]:
         on_image = self.on_image()
-        row, column = np.unravel_index(int(np.nanargmax(on_image)), on_image.shape)
+        top = np.argwhere(on_image == np.nanmax(on_image))  # [n, 2]; many where a border cell is highest: it is flat
+        row, column = top[np.square(top - top.mean(axis=0)).sum(axis=1).argmin()]
         return int(column), int(row)
 
     def peak(self) -> tuple[int, int]:
-        """The pixel (x, y) of the original picture where the map is highest, the first of equals.
+        """The pixel (x, y) of the original picture where the map is highest; of equals, the most central.
 
         Raises InputError for a constant map, which has no peak.
         """

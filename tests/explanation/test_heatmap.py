@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -110,3 +111,13 @@ def test_maps_of_several_shapes_are_not_stacked(vit: Model, picture: Image.Image
     with pytest.raises(InputError, match="differ in shape"):
         _ = found.values
     assert found[0, 0].values.shape == found[1, 0].values.shape[::-1]
+
+
+def test_the_peak_of_a_border_cell_is_within_it(heatmap: clipviz.Heatmap) -> None:
+    """The map is flat from the outermost centres to the border: the first of equals would be the border itself."""
+    values = np.zeros_like(heatmap.values)
+    values[0, -1] = 1.0
+    x, y = dataclasses.replace(heatmap, values=values).peak()
+    x0, y0, x1, y1 = heatmap.to_pandas().query("row == 0 and column == column.max()")[["x0", "y0", "x1", "y1"]].iloc[0]
+    assert (x0 + x1) / 2 < x < x1 - 2
+    assert y0 + 2 < y < (y0 + y1) / 2

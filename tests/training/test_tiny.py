@@ -63,10 +63,10 @@ def test_the_model_points_and_random_weights_do_not(benchmark):
     """On 200 scenes that the card's figures are not of."""
     found = benchmark.pointing(clipviz.load(), 200, seed=777_001)["all"]
     print(found)
-    floor = 0.40  # trained and held-out pairs together: 54 % are expected, give or take 3.5
+    floor = 0.70  # trained and held-out pairs together: 80 % are expected, give or take 3
     assert found["named text"] >= floor
     for rival in benchmark.COLUMNS[1:]:
-        assert found[rival] < floor / 2, rival
+        assert found[rival] < 0.25, rival
 
 
 def test_it_knows_which_words_it_never_saw():
