@@ -1,6 +1,6 @@
 """Make docs/gradcam.png, the picture in the README: python scripts/readme_picture.py
 
-Two `hard` scenes of seed 2026 (the first two, not chosen) and the bundled clipviz-tiny; every run gives the same picture.
+Two `hard` scenes of seed 2026 (the first two, not chosen), the bundled clipviz-tiny; every run gives the same picture.
 """
 
 from __future__ import annotations
@@ -19,7 +19,10 @@ def main() -> None:
     for scene in clipviz.synth.scenes(2, seed=2026):
         texts = [f"a {thing.colour} {thing.shape}" for thing in scene.objects[:3]]
         maps = clipviz.explain([scene.picture], texts)[0]
-        row = [{"picture": m.picture, "values": m.on_image(), "title": f"{m.prompt}: {m.score:+.2f}"} for m in maps]
+        row = [
+            {"picture": m.picture, "values": m.on_image(), "title": f"{m.prompt}: {m.score:+.2f}", "mark": m.peak()}
+            for m in maps
+        ]
         cells.append([{"picture": scene.picture, "title": "the scene"}, *row])
     print(write(TARGET, plots.png(plots.grid(cells, scale="row"), dpi=110)))
 
