@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
@@ -13,7 +14,7 @@ import torch
 
 from .. import assets
 from ..clip import CLIP, Config, ResNetConfig
-from ..errors import DataError, InputError, ModelError, nearest
+from ..errors import ClipvizWarning, DataError, InputError, ModelError, nearest
 from ..weights import OtherArchitecture, cached_file, config_from_open_clip, is_model_folder, read_config, square
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 COLUMNS = (
     "name", "tag", "source", "kind", "image_size", "activation", "embed_dim", "parameters", "cached", "where",
 )  # fmt: skip
+_WHOLE = ("source", "kind", "activation")  # columns of a few fixed words: a part of "quick_gelu" is "gelu"
 # Counted once on the meta device (see the test): building them takes minutes, and open_clip's version is pinned.
 _COUNTS = Path(__file__).with_name("open_clip_parameters.json")
 
@@ -33,7 +35,8 @@ def list_models(*folders: str | os.PathLike[str], cache_dir: str | Path | None =
     "resnet" or "other" (run by open_clip: no explainer that looks inside); ``image_size`` px; ``activation``;
     ``embed_dim``; ``parameters`` (missing where only the Hugging Face hub describes a tower); ``cached``: on this
     disk; ``where`` it is or comes from. A folder may be a model or hold models.
-    ``where`` filters: a value, a list of values, or for text columns a part of the text.
+    ``where`` filters: a value, a list of values, None for the rows without one, or a part of the text (of ``source``,
+    ``kind`` and ``activation`` the whole). A folder that cannot be read is left out, with a ClipvizWarning.
     Raises InputError for an unknown column, ModelError for a folder without a model.
 
         >>> bool(list_models(name="ViT-B-32", tag="openai")["image_size"].eq(224).all())
@@ -46,15 +49,22 @@ def list_models(*folders: str | os.PathLike[str], cache_dir: str | Path | None =
     rows = [*_bundled(), *_local(folders), *_tags(cache_dir)]
     table = pd.DataFrame(rows, columns=list(COLUMNS)).astype({"parameters": "Int64", "image_size": "Int64"})
     for key, wanted in where.items():
-        table = table[_fits(table[key], wanted)]
+        table = table[_fits(table[key], wanted, whole=key in _WHOLE)]
     return table.reset_index(drop=True)
 
 
-def _fits(column: pd.Series[Any], wanted: Any) -> pd.Series[bool]:
+def _fits(column: pd.Series[Any], wanted: Any, whole: bool) -> pd.Series[bool]:
+    if wanted is None:
+        return column.isna()
     if isinstance(wanted, str):
-        return column.fillna("").astype(str).str.contains(wanted, case=False, regex=False)
+        texts = column.fillna("").astype(str)
+        if whole:
+            return texts.str.lower() == wanted.lower()
+        return texts.str.contains(wanted, case=False, regex=False)
     if isinstance(wanted, Iterable):
-        return column.isin(list(wanted))
+        values = list(wanted)
+        found = column.isin([value for value in values if value is not None])
+        return found | column.isna() if None in values else found
     return column.eq(wanted).fillna(False).astype(bool)
 
 
@@ -70,12 +80,20 @@ def _local(folders: Iterable[str | os.PathLike[str]]) -> Iterator[dict[str, Any]
     for given in folders:
         path = Path(given)
         if is_model_folder(path):
-            yield _of_folder(path)
-            continue
-        inside = [p for p in sorted(path.iterdir()) if is_model_folder(p)] if path.is_dir() else []
+            inside = [path]
+        else:
+            inside = [p for p in sorted(path.iterdir()) if is_model_folder(p)] if path.is_dir() else []
         if not inside:
             raise ModelError(f"{str(path)!r} is no model folder and holds none: one has an open_clip_config.json.")
-        yield from map(_of_folder, inside)
+        for folder in inside:
+            try:
+                yield _of_folder(folder)
+            except (ModelError, OSError, KeyError, TypeError, ValueError, AttributeError) as error:
+                warnings.warn(
+                    f"{str(folder)!r} cannot be read and is left out of the table ({error}): mend it or take it away.",
+                    ClipvizWarning,
+                    stacklevel=3,
+                )
 
 
 def _tags(cache_dir: str | Path | None) -> Iterator[dict[str, Any]]:
@@ -104,7 +122,7 @@ def _of_architecture(model_cfg: Mapping[str, Any], quick_gelu: bool | None) -> d
     try:
         return _of_config(config_from_open_clip(model_cfg, quick_gelu), counted=False)
     except OtherArchitecture:
-        quick = bool(model_cfg.get("quick_gelu", False)) if quick_gelu is None else quick_gelu
+        quick = bool(quick_gelu) or bool(model_cfg.get("quick_gelu", False))  # open_clip can force it on, never off
         return {
             "kind": "other",
             "image_size": square(model_cfg["vision_cfg"].get("image_size", 224)),

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from clipviz.errors import InputError, ModelError
+from clipviz.errors import ClipvizWarning, InputError, ModelError
 from clipviz.model import Model, list_models
-from clipviz.model.catalogue import COLUMNS, _counts
+from clipviz.model.catalogue import COLUMNS, _counts, _of_architecture
 from clipviz.weights import config_from_open_clip
 
 
@@ -71,9 +71,48 @@ def test_filters(tmp_path: Path) -> None:
     assert len(small) > 3
     assert set(list_models(tag="openai", activation="quick_gelu", image_size=336)["name"]) >= {"ViT-L-14-336"}
     assert len(list_models(cached=True, source="open_clip", cache_dir=tmp_path)) == 0
+    for column, value in (("activation", "gelu"), ("kind", "vit"), ("source", "open_clip")):
+        assert set(list_models(**{column: value})[column]) == {value}
+    assert len(list_models(source="clip")) == 0
+    assert len(list_models(activation=["gelu", "quick_gelu"])) == len(list_models())
     assert list(list_models(name="no such").columns) == list(COLUMNS)
     with pytest.raises(InputError, match=r"no column 'activations'. Did you mean 'activation'"):
         list_models(activations="gelu")
+
+
+def test_none_is_the_rows_without_one(vit: Model, tmp_path: Path) -> None:
+    vit.save(tmp_path / "mine")
+    untagged = list_models(tmp_path / "mine", tag=None)
+    assert "mine" in set(untagged["name"])
+    assert set(untagged["source"]) <= {"bundled", "local"}
+    both = list_models(tmp_path / "mine", tag=[None, "openai"])
+    assert len(both) == len(untagged) + len(list_models(tag=["openai"]))
+
+
+def test_an_unreadable_folder_is_left_out(vit: Model, tmp_path: Path) -> None:
+    vit.save(tmp_path / "good")
+    for name, config in (("torn", '{"model_cfg": {'), ("empty", "{}"), ("list", "[]"), ("null", '{"model_cfg": null}')):
+        vit.save(tmp_path / name)
+        (tmp_path / name / "open_clip_config.json").write_text(config)
+    with pytest.warns(ClipvizWarning, match="cannot be read and is left out of the table") as told:
+        table = list_models(tmp_path, source="local")
+    assert list(table["name"]) == ["good"]
+    assert [name for name in ("empty", "list", "null", "torn") if any(f"{name}'" in str(w.message) for w in told)] == [
+        "empty", "list", "null", "torn",
+    ]  # fmt: skip
+    assert {w.filename for w in told} == {__file__}
+
+
+def test_the_activation_of_what_open_clip_runs() -> None:
+    told = {"embed_dim": 8, "vision_cfg": {"image_size": 32, "timm_model_name": "convnext_base"}, "text_cfg": {}}
+    quick = {**told, "quick_gelu": True}
+    for config, tag, activation in (
+        (told, None, "gelu"), (told, False, "gelu"), (told, True, "quick_gelu"),
+        (quick, None, "quick_gelu"), (quick, False, "quick_gelu"), (quick, True, "quick_gelu"),
+    ):  # fmt: skip
+        row = _of_architecture(config, tag)
+        assert (row["kind"], row["activation"]) == ("other", activation)
+    assert set(list_models(name="roberta-ViT-B-32")["activation"]) == {"quick_gelu"}  # as its cfg says
 
 
 def test_kind_is_what_the_network_can_look_into() -> None:
