@@ -67,6 +67,11 @@ def load(
 def _tell(name: str | Path | None, tag: str | Path | None) -> tuple[str, str | None]:
     """What the model is called, and its tag; ModelError where the two do not say which weights are meant."""
     if name is None:
+        if tag != _UNSAID:
+            raise ModelError(
+                f"tag={tag!r} belongs to an architecture, and none is named: type load('ViT-B-32', {tag!r}), "
+                "or load() for the bundled model."
+            )
         return assets.MODEL, None
     path = Path(name)
     if path.exists():

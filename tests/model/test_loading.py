@@ -85,6 +85,12 @@ def test_random_weights_warn() -> None:
     assert (model.kind, model.tag, model.grid) == ("resnet", "random", (2, 2))
 
 
+@pytest.mark.parametrize("tag", ["openai", None])
+def test_a_tag_without_a_name(tag: str | None) -> None:
+    with pytest.raises(ModelError, match=rf"none is named: type load\('ViT-B-32', {tag!r}\)"):
+        clipviz.load(tag=tag)
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
