@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import unicodedata
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -87,8 +87,14 @@ class Words:
 
     def words(self, text: str) -> list[tuple[str, set[int]]]:
         """The words of ``text`` with their token ids, without the punctuation around them."""
-        words = [word.strip(".,;:!?\"'()[]") for word in text.split()]
+        words = [strip_punctuation(word) for word in text.split()]
         return [(word, set(self.tokenizer.encode(word))) for word in words if word]
+
+
+def strip_punctuation(word: str) -> str:
+    """``word`` without the punctuation around it, of any script."""
+    kept = [i for i, letter in enumerate(word) if not unicodedata.category(letter).startswith("P")]
+    return word[kept[0] : kept[-1] + 1] if kept else ""
 
 
 def checked(texts: Iterable[str]) -> Iterable[str]:
@@ -143,13 +149,6 @@ def plain_tokenizer(name: str, vocabulary: int) -> Any:
             "tokenizer to Model.wrap(module, preprocess, tokenizer); pictures can be encoded without."
         )
     return tokenizer
-
-
-def is_one_image(images: Any) -> bool:
-    """A path, bytes, a picture or one array [H, W] or [H, W, C], where a list of images is wanted."""
-    if isinstance(images, (str, bytes, Path)) or not isinstance(images, Iterable):
-        return True
-    return hasattr(images, "read") or getattr(images, "ndim", 0) in (2, 3)
 
 
 def bar_over(items: Any, unit: str, shown: bool) -> Any:

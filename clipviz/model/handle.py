@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import math
 from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
@@ -17,10 +18,10 @@ from torch import Tensor
 from ..clip import CLIP, Flops
 from ..errors import InputError, ModelError, PromptError, nearest
 from ..frame import VIEWS, Frame
-from ..images import open_image, prepare
+from ..images import is_one_image, open_image, prepare
 from ..text import Prompt, PromptSet, as_prompts
 from ..weights import OPENAI_MEAN, OPENAI_STD, OtherNetwork, Weights, fingerprint, from_module, save_folder
-from .encoding import Batches, Words, bar_over, checked, is_one_image, padded, plain_tokenizer, run_by_length
+from .encoding import Batches, Words, bar_over, checked, padded, plain_tokenizer, run_by_length
 from .look import Look
 
 _VIEW_OF_RESIZE_MODE = {"shortest": "crop", "longest": "pad", "squash": "squash"}
@@ -69,6 +70,7 @@ class Model:
         self.std = tuple(float(x) for x in preprocess.get("std", OPENAI_STD))
         self.interpolation = preprocess.get("interpolation", "bicubic")
         self.view = _VIEW_OF_RESIZE_MODE[preprocess.get("resize_mode", "shortest")]
+        self.fill = _colour(preprocess.get("fill_color") or 0)  # of the padding, where the model was trained with one
         self._see, self._read = self._encoders(compile)
 
     def _encoders(self, compile: bool) -> tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]]:
@@ -173,9 +175,11 @@ class Model:
             raise InputError(f"view={view!r} is not known; it is one of {', '.join(VIEWS)}. {nearest(view, VIEWS)}")
         cells = self.grid[0] if self.kind != "other" else math.gcd(self.image_size, 16)
         cell = self.image_size // cells
+        fill = self.fill if view == self.view == "pad" else None
         pixels, frame = prepare(
-            image, self.image_size, view, mean=self.mean, std=self.std, interpolation=self.interpolation, cell=cell
-        )
+            image, self.image_size, view,
+            mean=self.mean, std=self.std, interpolation=self.interpolation, cell=cell, fill=fill,
+        )  # fmt: skip
         return torch.from_numpy(pixels), frame
 
     def look(self, image: Any, view: str | None = None) -> Look:
@@ -295,9 +299,11 @@ class Model:
             >>> clipviz.load().save("out/tiny")  # doctest: +SKIP
         """
         mode = {view: mode for mode, view in _VIEW_OF_RESIZE_MODE.items()}[self.view]
+        takes = inspect.signature(save_folder).parameters
+        fill: dict[str, Any] = {"fill_color": self.fill} if self.view == "pad" and "fill_color" in takes else {}
         return save_folder(
             folder, self.clip, mean=self.mean, std=self.std, interpolation=self.interpolation, resize_mode=mode,
-            seen_token_ids=self.seen_token_ids, card=self.card or None, half=half, layout=layout,
+            seen_token_ids=self.seen_token_ids, card=self.card or None, half=half, layout=layout, **fill,
         )  # fmt: skip
 
     def __repr__(self) -> str:
@@ -305,3 +311,12 @@ class Model:
         tag = f" {self.tag!r}" if self.tag else ""
         grid = "" if self.kind == "other" else f", {self.grid[0]} x {self.grid[1]} grid"
         return f"Model({self.name}{tag}: {made}, {self.image_size} px{grid})"
+
+
+def _colour(told: Any) -> int | tuple[int, int, int]:
+    """open_clip's ``fill_color``: one number in 0..255, or three."""
+    values = list(told) if isinstance(told, Sequence) and not isinstance(told, str) else [told]
+    whole = all(isinstance(v, int) and not isinstance(v, bool) and 0 <= v <= 255 for v in values)
+    if not whole or len(values) not in (1, 3):
+        raise ModelError(f"fill_color={told!r} is no colour: preprocess_cfg takes one number in 0..255, or three.")
+    return values[0] if len(values) == 1 else (values[0], values[1], values[2])

@@ -32,15 +32,17 @@ class Look:
 
         Of a model that is run by open_clip (``model.kind`` "other") only ``embedding`` is to be had.
         """
-        if "embedding" not in self._seen or not set(want) <= set(self._seen):
+        want = [name for name in want if name != "embedding"]  # which comes unasked, and is no tap
+        seen = self._seen  # replaced whole, never changed: two threads may look at once
+        if "embedding" not in seen or not set(want) <= set(seen):
             # Outside of any inference mode of the caller's, whose tensors could not be differentiated through.
             with torch.inference_mode(False), torch.no_grad():
                 if self.model.kind == "other" and not want:
                     found = {"embedding": self.model.network.visual(self.pixels)}
                 else:
                     found = self.model.clip.visual.trace(self.pixels, want)
-                self._seen = {**self._seen, **found}
-        return self._seen
+            seen = self._seen = {**seen, **found}
+        return seen
 
     def __repr__(self) -> str:
         return (

@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from PIL import Image
 
 import clipviz
+from clipviz import assets
 from clipviz.errors import ClipvizWarning, InputError, ModelError, PromptError
 from clipviz.model import Model
 from clipviz.text import Prompt, PromptSet
@@ -61,6 +62,44 @@ def test_pictures_of_mixed_sizes_and_types(model: Model, picture, tmp_path: Path
     np.testing.assert_allclose(one_by_one, found[[0, -2, -1]], atol=1e-5)
     assert model.encode_images([]).shape == (0, 24)
     assert model.encode_images(iter([picture])).shape == (1, 24)  # a generator has no length
+
+
+def test_one_picture_of_any_kind_is_one_and_an_array_of_four_axes_is_many(vit: Model, picture) -> None:
+    file = io.BytesIO()
+    picture.save(file, "PNG")
+    held = file.getvalue()
+    expected = vit.encode_images([picture])
+    for one in (bytearray(held), memoryview(held), io.BytesIO(held), np.asarray(picture)):
+        np.testing.assert_allclose(vit.encode_images(one), expected, atol=1e-6)
+    many = np.stack([np.asarray(picture), np.asarray(picture)[::-1], np.asarray(picture)[:, ::-1]])
+    found = vit.encode_images(many)
+    assert found.shape == (3, 24)
+    np.testing.assert_allclose(found, vit.encode_images(list(many)), atol=1e-6)
+    np.testing.assert_allclose(found[:1], expected, atol=1e-6)
+    with pytest.raises(InputError, match=r"got a dict; pass its values"):
+        vit.encode_images({"a": picture})
+
+
+@pytest.mark.parametrize("told", [{}, {"fill_color": 200}, {"fill_color": [10, 90, 200]}])
+def test_the_padding_is_open_clips(told: dict, picture) -> None:
+    from open_clip.transform import image_transform
+
+    model = Model("m", Weights(small_clip(), {**TOLD, "resize_mode": "longest", **told}))
+    colour = told.get("fill_color", 0)
+    colour = tuple(colour) if isinstance(colour, list) else colour
+    theirs = image_transform(32, is_train=False, **TOLD, resize_mode="longest", fill_color=colour)
+    for each in (picture, picture.rotate(90, expand=True)):
+        expected = theirs(each).numpy()
+        np.testing.assert_allclose(model.prepare(each)[0][0].numpy(), expected, atol=1e-6)
+        np.testing.assert_allclose(model.prepare(each, "pad")[0][0].numpy(), expected, atol=1e-6)
+
+
+def test_a_callers_own_padding_is_the_mean_colour(vit: Model, picture) -> None:
+    corner = vit.prepare(picture, "pad")[0][0, :, 0, 0]
+    assert corner.abs().max() < 0.5 / 255 / min(TOLD["std"]) + 1e-6
+    for wrong in ("red", [1, 2], 300, 0.5, True):
+        with pytest.raises(ModelError, match="is no colour"):
+            Model("m", Weights(vit.clip, {**TOLD, "fill_color": wrong}))
 
 
 def test_tiles_are_averaged(vit: Model, picture) -> None:
@@ -119,6 +158,19 @@ def test_words_that_were_never_seen(vit: Model) -> None:
     assert Model("untold", Weights(small_clip())).unseen("a zebrafish") == []
 
 
+def test_punctuation_of_any_script_is_no_word(vit: Model) -> None:
+    for text in ("¿a red dog?", "“a red dog”", "‘a red dog’", "«a red dog»", "a dog — red…"):
+        assert vit.unseen(text) == []
+    assert vit.unseen("¿“zebrafish”?") == ["zebrafish"]
+
+
+def test_the_bundled_model_has_seen_its_words_in_any_quotes(require) -> None:
+    require((Path(assets.__file__).parent / assets.MODEL).is_dir(), "clipviz-tiny is not trained yet")
+    model = clipviz.load()
+    for text in ("¿a red circle?", "“a red circle”", "‘a red circle’"):
+        assert model.unseen(text) == []
+
+
 def test_provenance_says_what_the_model_is(model: Model) -> None:
     told = model.provenance
     assert told["kind"] == model.kind == ("resnet" if model.name == "resnet" else "vit")
@@ -144,6 +196,8 @@ def test_a_look_belongs_to_its_model(vit: Model, picture) -> None:
         vit.encode_images([other.look(picture)])
     look = vit.look(picture)
     assert vit.look(look) is look
+    assert set(vit.look(picture).trace(["embedding"])) == {"embedding"}
+    assert {"embedding", "block.0"} <= set(vit.look(picture).trace(["embedding", "block.0"]))
     assert "embedding" in look.trace()
     assert "small" in repr(look)
 

@@ -67,6 +67,7 @@ def test_vectors_are_open_clips(other: Model, words, picture) -> None:
     assert other.encode_images([picture], view="tiles").shape == (1, 24)
     assert other.encode_prompts(TEXTS).shape == (2, 24)
     assert other.look(picture).trace()["embedding"].shape == (1, 24)
+    assert other.look(picture).trace(["embedding"])["embedding"].shape == (1, 24)
     assert other.unseen("anything") == []
 
 
