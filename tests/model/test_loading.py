@@ -52,7 +52,8 @@ def test_a_folder(vit: Model, picture, tmp_path: Path) -> None:
 def test_a_file_and_an_architecture_with_a_file(tmp_path: Path, monkeypatch) -> None:
     import open_clip
 
-    module = open_clip.create_model("ViT-B-32", force_quick_gelu=True).eval().requires_grad_(False)
+    module, _, transform = open_clip.create_model_and_transforms("ViT-B-32", force_quick_gelu=True)
+    module = module.eval().requires_grad_(False)
     torch.save({"state_dict": {f"module.{k}": v for k, v in module.state_dict().items()}}, tmp_path / "run.pt")
     by_shape = clipviz.load(tmp_path / "run.pt", activation="quick_gelu", **TOLD)
     assert by_shape.name == "run"
@@ -63,12 +64,11 @@ def test_a_file_and_an_architecture_with_a_file(tmp_path: Path, monkeypatch) -> 
     told = {**open_clip.pretrained._PRETRAINED["ViT-B-32"]["openai"], "file": str(tmp_path / "run.pt")}
     monkeypatch.setitem(open_clip.pretrained._PRETRAINED["ViT-B-32"], "openai", told)
     tagged = clipviz.load("ViT-B-32", "openai")
-    quick, _, transform = open_clip.create_model_and_transforms("ViT-B-32-quickgelu", str(tmp_path / "run.pt"))
-    wrapped = Model.wrap(quick.eval(), transform)
+    wrapped = Model.wrap(module, transform)
     pixels = torch.randn(4, 3, 224, 224)
     tokens = open_clip.get_tokenizer("ViT-B-32")(TEXTS)
     with torch.no_grad():
-        expected = quick.encode_image(pixels), quick.encode_text(tokens)
+        expected = module.encode_image(pixels), module.encode_text(tokens)
         for model in (tagged, wrapped):
             assert model.clip.config.quick_gelu
             torch.testing.assert_close(model.clip.visual(pixels), expected[0], atol=1e-5, rtol=0)
