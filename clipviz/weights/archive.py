@@ -50,6 +50,7 @@ def read_archive(path: Path) -> dict[str, Tensor]:
             if len(pickles) != 1:
                 raise pickle.UnpicklingError(f"{len(pickles)} files called data.pkl")
             root = _Reader(archive, pickles[0].partition("/")[0]).load()
+        found = dict(_tensors(root)) if isinstance(root, _Module) else None
     except ModelError:
         raise
     except Exception as error:  # a damaged or hostile pickle fails in as many ways as there are opcodes
@@ -57,9 +58,9 @@ def read_archive(path: Path) -> dict[str, Tensor]:
             f"{str(path)!r} is a TorchScript archive that holds more than tensors in modules, or is damaged "
             f"({str(error)[:160]}): save its state dict as safetensors with safetensors.torch.save_file and load that."
         ) from error
-    if not isinstance(root, _Module):
+    if found is None:
         raise ModelError(f"{str(path)!r} is a TorchScript archive of a {type(root).__name__}, not of a model.")
-    return dict(_tensors(root))
+    return found
 
 
 class _Module:
@@ -86,13 +87,34 @@ class _Inert:
         raise pickle.UnpicklingError("it sets the state of a function")
 
 
+class _Storage(_Inert):
+    """The numbers of a storage, out of the pickle's reach: a tensor itself has a __setstate__ that does much."""
+
+    __slots__ = ("numbers",)
+
+    def __init__(self, numbers: Tensor):
+        self.numbers = numbers
+
+
+class _View(_Inert):
+    """What a tensor will be when the pickle has had its say."""
+
+    __slots__ = ("offset", "size", "storage", "stride")
+
+    def __init__(self, storage: Any, offset: Any, size: Any, stride: Any):
+        if not isinstance(storage, _Storage):
+            raise pickle.UnpicklingError("a tensor without storage")
+        self.storage, self.offset, self.size, self.stride = storage, offset, tuple(size), tuple(stride)
+
+    def tensor(self) -> Tensor:
+        return torch.as_strided(self.storage.numbers, self.size, self.stride, self.offset)  # refuses what lies outside
+
+
 class _Tensor(_Inert):
     __slots__ = ()
 
-    def __call__(self, storage: Any, offset: int, size: Any, stride: Any, *_: Any) -> Tensor:
-        if not isinstance(storage, Tensor):
-            raise pickle.UnpicklingError("a tensor without storage")
-        return torch.as_strided(storage, tuple(size), tuple(stride), offset)  # refuses what lies outside
+    def __call__(self, storage: Any, offset: Any, size: Any, stride: Any, *_: Any) -> _View:
+        return _View(storage, offset, size, stride)
 
 
 class _Listed(_Inert):
@@ -113,7 +135,7 @@ class _Reader(pickle.Unpickler):
     def __init__(self, archive: zipfile.ZipFile, prefix: str):
         super().__init__(io.BytesIO(archive.read(f"{prefix}/data.pkl")))
         self._archive, self._prefix = archive, prefix
-        self._storages: dict[str, Tensor] = {}
+        self._storages: dict[str, _Storage] = {}
         order = f"{prefix}/byteorder"
         if order in archive.namelist() and archive.read(order).strip() != b"little":
             raise pickle.UnpicklingError("its numbers are big-endian")
@@ -131,7 +153,7 @@ class _Reader(pickle.Unpickler):
             return _Ordered()
         raise pickle.UnpicklingError(f"it asks for {module}.{name}")
 
-    def persistent_load(self, pid: Any) -> Tensor:
+    def persistent_load(self, pid: Any) -> _Storage:
         kind, dtype, key, _device, count = pid
         if kind != "storage" or not isinstance(dtype, torch.dtype) or not isinstance(key, str):
             raise pickle.UnpicklingError("an unknown kind of storage")
@@ -139,7 +161,8 @@ class _Reader(pickle.Unpickler):
             raw = bytearray(self._archive.read(f"{self._prefix}/data/{key}"))
             if len(raw) != count * dtype.itemsize:
                 raise pickle.UnpicklingError(f"data/{key} has {len(raw)} bytes for {count} numbers")
-            self._storages[key] = torch.frombuffer(raw, dtype=dtype) if raw else torch.empty(0, dtype=dtype)
+            numbers = torch.frombuffer(raw, dtype=dtype) if raw else torch.empty(0, dtype=dtype)
+            self._storages[key] = _Storage(numbers)
         return self._storages[key]
 
 
@@ -152,8 +175,8 @@ def _tensors(root: _Module) -> list[tuple[str, Tensor]]:
             continue
         met.add(id(module))
         for name, value in module.state.items():
-            if isinstance(value, Tensor):
-                found.append((f"{prefix}{name}", value))
+            if isinstance(value, _View):
+                found.append((f"{prefix}{name}", value.tensor()))
             elif isinstance(value, _Module):
                 waiting.append((f"{prefix}{name}.", value))
     return found

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from ..clip import CBOWConfig, Config, ResNetConfig, TextConfig, ViTConfig
@@ -33,6 +35,14 @@ _PLAIN_TOP: dict[str, tuple[Any, ...] | None] = {
 }  # fmt: skip
 
 
+# What a configuration may hand to open_clip's tokenizer. Any other key goes on to transformers, where
+# "trust_remote_code" runs a program that lies in the folder.
+_TOKENIZER: dict[str, type | tuple[type, ...]] = {
+    "clean": str, "strip_sep_token": bool, "language": (str, type(None)), "reduction_mask": str,
+}  # fmt: skip
+_HUB_ID = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
+
+
 class OtherArchitecture(ModelError):
     """The configuration is sound, but not one of the paper's: open_clip runs it (see `other`)."""
 
@@ -48,6 +58,7 @@ def config_from_open_clip(model_cfg: Mapping[str, Any], quick_gelu: bool | None 
             raise ModelError(f"The model configuration has no {key!r}; it has {sorted(model_cfg)}.")
     vision, text = dict(model_cfg["vision_cfg"]), dict(model_cfg["text_cfg"])
     bag = bool(text.pop("cbow", False))
+    check_names(model_cfg)
     _refuse_others("model_cfg", model_cfg, _TOP, _PLAIN_TOP)
     _refuse_others("vision_cfg", vision, _VISION, _PLAIN_VISION)
     _refuse_others("text_cfg", text, _BAG if bag else _TEXT, {} if bag else _PLAIN_TEXT)
@@ -68,6 +79,40 @@ def config_from_open_clip(model_cfg: Mapping[str, Any], quick_gelu: bool | None 
     quick = bool(model_cfg.get("quick_gelu", False)) if quick_gelu is None else quick_gelu
     words = CBOWConfig(**text) if bag else TextConfig(**{k: text[k] for k in _TEXT if k in text})
     return Config(model_cfg["embed_dim"], tower, words, quick)
+
+
+def check_names(model_cfg: Mapping[str, Any], folder: Path | None = None) -> None:
+    """ModelError where open_clip, timm or transformers would be sent to a program or a file of the configuration's.
+
+    A tokenizer and a text tower are named as on the Hugging Face hub, and never by a path, neither from the
+    working directory nor from ``folder``.
+    """
+    text, vision = model_cfg["text_cfg"], model_cfg["vision_cfg"]
+    for key in ("hf_tokenizer_name", "hf_model_name"):
+        name = text.get(key)
+        if not name and name in (None, ""):
+            continue
+        whole = isinstance(name, str) and _HUB_ID.fullmatch(name) is not None and ".." not in name
+        if not whole or Path(name).exists() or (folder is not None and (folder / name).exists()):
+            raise ModelError(
+                f"text_cfg has {key} = {name!r}, which is a path or no name: it may only be a name of the Hugging "
+                f"Face hub, such as 'roberta-base' or 'google/mt5-base'; write one of those, or leave {key} out."
+            )
+    name = vision.get("timm_model_name")
+    if name is not None and not (isinstance(name, str) and re.fullmatch(r"[\w.]+", name)):
+        raise ModelError(
+            f"vision_cfg has timm_model_name = {name!r}: it may only be a name of timm's own models, such as "
+            "'vit_base_patch16_siglip_224', and neither a path nor an address."
+        )
+    given = text.get("tokenizer_kwargs") or {}
+    if not isinstance(given, Mapping):
+        raise ModelError(f"text_cfg has tokenizer_kwargs = {given!r}: it is a mapping of {', '.join(_TOKENIZER)}.")
+    for key, value in given.items():
+        if key not in _TOKENIZER or not isinstance(value, _TOKENIZER[key]):
+            raise ModelError(
+                f"text_cfg hands its tokenizer {key} = {value!r}, and only {', '.join(_TOKENIZER)} are let through "
+                f"(others could run a program of the folder): take {key!r} out of tokenizer_kwargs."
+            )
 
 
 def square(size: Any) -> int:

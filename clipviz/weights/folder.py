@@ -24,7 +24,7 @@ from torch import Tensor
 from ..clip import Config
 from ..errors import ModelError
 from . import huggingface
-from .configs import OtherArchitecture, config_from_open_clip
+from .configs import OtherArchitecture, check_names, config_from_open_clip
 from .network import Weights, build
 from .other import other_in_folder
 from .positions import fit_positions, resize_config
@@ -96,6 +96,7 @@ def _read_open_clip(path: Path, quick_gelu: bool | None, asked: Mapping[str, Any
     try:
         network = config_from_open_clip(model_cfg)
     except OtherArchitecture:
+        check_names(model_cfg, path)
         return Weights(other_in_folder(path, image_size), preprocess, None, card)
     if quick_gelu is not None and quick_gelu != network.quick_gelu:
         raise ModelError(contrary(f"The configuration of {source}", network.quick_gelu))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from ..clip import CLIP, Config, ResNetConfig, TextConfig, ViTConfig
 from ..errors import ModelError
@@ -38,13 +39,13 @@ def from_module(module: Any, preprocess: Any) -> Weights:
 
 def _plain_config(module: nn.Module) -> Config | None:
     """The `Config` of an open_clip module, or None where its towers are not the paper's."""
-    from open_clip.transformer import QuickGELU, Transformer
+    from open_clip.transformer import Transformer
 
     visual: Any = getattr(module, "visual", None)
     text: Any = getattr(module, "text", module)
     blocks = getattr(text, "transformer", None)
     pooled = getattr(text, "pool_type", getattr(text, "text_pool_type", None))
-    if not isinstance(blocks, Transformer) or pooled != "argmax" or getattr(text, "attn_mask", None) is None:
+    if not isinstance(blocks, Transformer) or pooled != "argmax" or not _causal(getattr(text, "attn_mask", None)):
         return None
     if any(isinstance(part, nn.LayerNorm) and part.eps != 1e-5 for part in module.modules()):
         return None
@@ -68,14 +69,35 @@ def _plain_config(module: nn.Module) -> Config | None:
     context, text_width = state["text.positional_embedding"].shape
     words = TextConfig(context, state["text.token_embedding.weight"].shape[0], text_width,
                        blocks.resblocks[0].attn.num_heads, len(blocks.resblocks))  # fmt: skip
-    quick = any(isinstance(part, QuickGELU) for part in blocks.modules())
-    if "text.text_projection" not in state:
+    quick = _quick_gelu(module)
+    if quick is None or "text.text_projection" not in state:
         return None
     config = Config(state["text.text_projection"].shape[1], vision, words, quick)
     with torch.device("meta"):
-        expected = {name for name in CLIP(config).state_dict() if not name.endswith("num_batches_tracked")}
-    held = {name for name in state if not name.endswith("num_batches_tracked")}
-    return config if held == expected else None
+        expected = _shapes(CLIP(config).state_dict())
+    return config if _shapes(state) == expected else None
+
+
+def _causal(mask: Any) -> bool:
+    """Whether ``mask`` is the paper's: each token sees itself and those before it, and nothing else is changed."""
+    if not isinstance(mask, Tensor) or mask.ndim != 2 or mask.shape[0] != mask.shape[1]:
+        return False
+    return torch.equal(mask.detach().to("cpu", torch.float32), torch.full(mask.shape, float("-inf")).triu(1))
+
+
+def _quick_gelu(module: nn.Module) -> bool | None:
+    """The one activation of both towers' blocks; None where they differ or it is neither of the two we have."""
+    from open_clip.transformer import QuickGELU
+
+    acts = [part for name, part in module.named_modules() if name.endswith("mlp.gelu")]
+    if all(type(act) is QuickGELU for act in acts):
+        return True
+    exact = all(type(act) is nn.GELU and act.approximate == "none" for act in acts)
+    return False if exact else None
+
+
+def _shapes(state: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
+    return {name: tuple(t.shape) for name, t in state.items() if not name.endswith("num_batches_tracked")}
 
 
 def read_transform(preprocess: Any) -> dict[str, Any]:

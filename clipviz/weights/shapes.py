@@ -17,7 +17,7 @@ def infer_config(state: Mapping[str, Tensor], quick_gelu: bool, source: str, *, 
     """The `Config` of a state dict in the reference network's names.
 
     Shapes tell everything but the activation and how many heads share a width. The heads are those of the open_clip
-    architecture with these shapes; in OpenAI's own archives (``openai``) a head is 64 wide.
+    architecture with these shapes; where there is none, a head in one of OpenAI's archives (``openai``) is 64 wide.
     Raises ModelError where the tensors are no CLIP's, or where several or no known architectures fit.
     """
     try:
@@ -28,9 +28,9 @@ def infer_config(state: Mapping[str, Tensor], quick_gelu: bool, source: str, *, 
             f"The tensors of {source} are not those of a CLIP ({error} is missing or has an odd shape; it begins with "
             f"{names}): put its open_clip_config.json beside it into a folder and load that."
         ) from error
-    if openai:
-        return found
     fitting = {config for config in _known() if headless(config) == headless(found)}
+    if openai and not fitting:
+        return found
     if len(fitting) != 1:
         known = sorted(_names_of(fitting))
         told = f"{' and '.join(known)} fit alike" if known else "no architecture of open_clip has these shapes"

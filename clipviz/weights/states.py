@@ -58,9 +58,15 @@ def read_shards(index: Path) -> dict[str, Tensor]:
     """The tensors of all the files that a ``*.index.json`` of Hugging Face names; ModelError if one is missing."""
     try:
         files = json.loads(index.read_text(encoding="utf-8"))["weight_map"]
-        shards = sorted(set(files.values()))
+        named = list(files.values())
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ModelError(f"{str(index)!r} is no index of shards ({error}): fetch the file again.") from error
+    if odd := [name for name in named if not _bare(name)]:
+        raise ModelError(
+            f"{str(index)!r} names the shard {odd[0]!r}: shards are files beside the index, named without a folder; "
+            "put them there and write their bare names."
+        )
+    shards = sorted(set(named))
     if missing := [name for name in shards if not (index.parent / name).is_file()]:
         raise ModelError(
             f"{str(index.parent)!r} holds {len(shards) - len(missing)} of {len(shards)} shards: put "
@@ -75,6 +81,11 @@ def read_shards(index: Path) -> dict[str, Tensor]:
             "they are of different downloads; fetch them again."
         )
     return state
+
+
+def _bare(name: object) -> bool:
+    """Whether ``name`` is that of a file and leads nowhere else."""
+    return isinstance(name, str) and name not in ("", "..") and name == Path(name).name and "\\" not in name
 
 
 def from_open_clip(state: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -134,6 +134,22 @@ def test_a_hostile_setstate_is_refused_and_not_run(tmp_path: Path, monkeypatch) 
             read_state(hostile(tmp_path / "c.pt", b"\x80\x02" + target + state))
 
 
+def test_no_tensor_and_no_storage_takes_a_state(tmp_path: Path) -> None:
+    storage = b"(X\x07\x00\x00\x00storagectorch\nFloatStorage\nX\x01\x00\x00\x000X\x03\x00\x00\x00cpuK\x04tQ"
+    tensor = b"ctorch._utils\n_rebuild_tensor_v2\n(" + storage + b"K\x00K\x04\x85K\x01\x85\x89}tR"
+    module = b"c__torch__.M\nM\n)\x81}X\x01\x00\x00\x00w"
+    good = hostile(tmp_path / "good.pt", b"\x80\x02" + module + tensor + b"sb.", **{"0": bytes(16)})
+    assert read_state(good)["w"].shape == (4,)
+    for held in (tensor, storage):
+        state = b"(" + storage + b"K\x00K\x7f\x85K\x01\x85t"  # of Tensor.__setstate__: set_ beyond the storage
+        data = b"\x80\x02" + module + held + state + b"bsb."
+        with pytest.raises(ModelError, match=r"sets the state"):
+            read_state(hostile(tmp_path / "bad.pt", data, **{"0": bytes(16)}))
+    data = b"\x80\x02" + module + tensor.replace(b"K\x04\x85", b"K\x05\x85") + b"sb."
+    with pytest.raises(ModelError, match=r"damaged"):
+        read_state(hostile(tmp_path / "far.pt", data, **{"0": bytes(16)}))
+
+
 def test_a_setstate_program_is_not_run(tmp_path: Path) -> None:
     class Stateful(torch.nn.Module):
         def __init__(self) -> None:

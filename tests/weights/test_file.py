@@ -37,7 +37,8 @@ def test_heads_that_are_not_64_wide_are_those_of_the_architecture() -> None:
         with torch.device("meta"):
             state = CLIP(config).state_dict()
         assert infer_config(state, False, "it") == config
-        assert headless(config) == headless(infer_config(state, False, "it", openai=True))
+        assert infer_config(state, False, "it", openai=True) == config  # an archive need not be OpenAI's
+        assert headless(config) != config
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from clipviz.clip import CLIP, CBOWConfig, Config, ViTConfig
 from clipviz.errors import InputError, ModelError
 from clipviz.files import replace
 from clipviz.weights import fingerprint, read_folder, save_folder, to_open_clip
+from clipviz.weights.configs import check_names
 from clipviz.weights.folder import CONFIG
 
 MEAN, STD = (0.1, 0.2, 0.3), (0.4, 0.5, 0.6)
@@ -174,3 +175,38 @@ def test_open_clip_reads_what_is_saved(clip: CLIP, tmp_path: Path) -> None:
         torch.testing.assert_close(module.encode_image(pixels), clip.visual(pixels), atol=1e-5, rtol=1e-5)
         torch.testing.assert_close(module.encode_text(tokens), clip.text(tokens), atol=1e-5, rtol=1e-5)
     assert transform.transforms[-1].mean == list(MEAN) or tuple(transform.transforms[-1].mean) == MEAN
+
+
+@pytest.mark.parametrize(
+    ("text_cfg", "says"),
+    [
+        ({"tokenizer_kwargs": {"trust_remote_code": True}}, "hands its tokenizer trust_remote_code = True.*take"),
+        ({"tokenizer_kwargs": {"clean": 3}}, "clean = 3"),
+        ({"tokenizer_kwargs": "x"}, "is a mapping of clean"),
+        ({"hf_tokenizer_name": "."}, "is a path or no name"),
+        ({"hf_tokenizer_name": "../m"}, "is a path or no name"),
+        ({"hf_model_name": "/tmp"}, "is a path or no name"),
+        ({"hf_model_name": "inside"}, "is a path or no name"),
+        ({"hf_model_name": 3}, "is a path or no name"),
+    ],
+)
+def test_a_hostile_tokenizer_is_refused_and_nothing_runs(folder: Path, monkeypatch, text_cfg: dict, says: str) -> None:
+    import open_clip
+
+    trap = folder.parent / "trapped"
+    (folder / "evil.py").write_text(f"open({str(trap)!r}, 'w')\nclass Evil: pass\n")
+    (folder / "tokenizer_config.json").write_text(json.dumps({"auto_map": {"AutoTokenizer": ["evil.Evil", None]}}))
+    (folder / "inside").mkdir()
+    edit(folder, lambda c: c["model_cfg"]["text_cfg"].update({"hf_tokenizer_name": "bert-base-uncased"} | text_cfg))
+    monkeypatch.setattr(open_clip, "create_model", lambda *a, **k: pytest.fail("open_clip was asked"))
+    monkeypatch.setattr(open_clip, "get_tokenizer", lambda *a, **k: pytest.fail("open_clip was asked"))
+    with pytest.raises(ModelError, match=says):
+        read_folder(folder)
+    assert not trap.exists()
+
+
+def test_open_clips_own_configurations_name_nothing_that_is_refused() -> None:
+    import open_clip
+
+    for name in open_clip.list_models():
+        check_names(open_clip.get_model_config(name))

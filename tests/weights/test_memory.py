@@ -36,6 +36,9 @@ def test_open_clips_module_is_copied(clip: CLIP, theirs, custom: bool) -> None:
         ("text_cfg", {"pool_type": "last"}),
         ("text_cfg", {"no_causal_mask": True}),
         ("text_cfg", {"proj_bias": True}),
+        ("text_cfg", {"mlp_ratio": 2.0}),
+        ("text_cfg", {"act_kwargs": {"approximate": "tanh"}}),
+        ("vision_cfg", {"act_kwargs": {"approximate": "tanh"}}),
     ],
 )
 def test_what_is_not_the_papers_stays_with_open_clip(vit: CLIP, tower: str, change: dict) -> None:
@@ -43,6 +46,7 @@ def test_what_is_not_the_papers_stays_with_open_clip(vit: CLIP, tower: str, chan
 
     config = config_to_open_clip(vit.config)
     config[tower] |= change
+    config["quick_gelu"] = "act_kwargs" not in change
     torch.manual_seed(0)
     module = open_clip.CustomTextCLIP(**config).eval()
     found = from_module(module, TOLD).clip
@@ -50,6 +54,15 @@ def test_what_is_not_the_papers_stays_with_open_clip(vit: CLIP, tower: str, chan
     pixels = torch.randn(2, 3, 32, 32)
     with torch.no_grad():
         torch.testing.assert_close(found.visual(pixels), module.encode_image(pixels), atol=1e-5, rtol=1e-5)
+
+
+def test_an_edited_mask_and_a_mixed_activation_stay_with_open_clip(vit: CLIP, theirs) -> None:
+    module = theirs(vit)
+    module.attn_mask[0, 1] = 0
+    assert isinstance(from_module(module, TOLD).clip, OtherNetwork)
+    module = theirs(vit)
+    module.visual.transformer.resblocks[1].mlp.gelu = torch.nn.GELU()
+    assert isinstance(from_module(module, TOLD).clip, OtherNetwork)
 
 
 def test_what_is_no_model_is_told() -> None:

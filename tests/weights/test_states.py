@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import pickle
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from safetensors.torch import save_file
 from clipviz.clip import CLIP
 from clipviz.errors import ModelError
 from clipviz.weights import build, fingerprint, from_open_clip, read_state, save_folder, to_open_clip
+from clipviz.weights.states import read_shards
 
 
 def stored(path: Path, clip: CLIP, layout: str, theirs) -> Path:
@@ -101,3 +103,11 @@ def test_loading_within_inference_mode_gives_ordinary_tensors(vit: CLIP) -> None
         clip = build(vit.config, vit.state_dict(), "it")
     assert not any(p.is_inference() or p.requires_grad for p in clip.parameters())
     assert not clip.training
+
+
+@pytest.mark.parametrize("name", ["../x.safetensors", "/etc/passwd", "sub/x.safetensors", "..", "", 3, None, ["x"]])
+def test_shards_lie_beside_their_index(name, tmp_path: Path) -> None:
+    index = tmp_path / "model.safetensors.index.json"
+    index.write_text(json.dumps({"weight_map": {"a": "x.safetensors", "b": name}}))
+    with pytest.raises(ModelError, match=r"names the shard .*beside the index"):
+        read_shards(index)
