@@ -1,6 +1,6 @@
 """Does the peak of a heatmap fall on the thing that was named? Beside rivals that know nothing.
 
-    python benchmarks/tiny_pointing.py [--scenes 500] [--seed 20250] [--model FOLDER]
+    python benchmarks/tiny_pointing.py [--scenes 500] [--seed 90210] [--model FOLDER]
     python benchmarks/tiny_pointing.py --shared ../shared
 
 The first prints pointing accuracy on fresh hard scenes of `clipviz.synth`, pairs that occurred in training and pairs
@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import os
 import warnings
 from collections import defaultdict
 from pathlib import Path
@@ -27,6 +28,7 @@ from clipviz.model import Model
 from clipviz.synth import Scene, scenes
 from clipviz.weights import Weights
 
+DEFAULT = Path(os.environ.get("CLIPVIZ_TEST_DATA", "../shared"))
 COLUMNS = ("named text", "mean mask area", "the centre", "random weights", "another object's text")
 
 
@@ -76,7 +78,7 @@ def photographs(shared: Path) -> dict[str, float]:
     model = clipviz.load(shared / "models" / "oc-tiny")
     data = shared / "data" / "tiny-imagenet"
     names = {c["class_id"]: c["names"] for c in json.loads((data / "classes.json").read_text(encoding="utf-8"))}
-    source = clipviz.sources.open_source(data / "val-00.parquet", id="file").half("report")
+    source = clipviz.open_source(data / "val-00.parquet", id="file").half("report")
     hits = []
     for item in source:
         box = item.metadata["box"]
@@ -100,11 +102,12 @@ def main() -> None:
     parser.add_argument("--scenes", type=int, default=500)
     parser.add_argument("--seed", type=int, default=90210, help="of the scenes; training and choices used others")
     parser.add_argument("--model", type=Path, help="a model folder; without it, clipviz-tiny")
-    parser.add_argument("--shared", type=Path, help="the folder with models/oc-tiny and data/tiny-imagenet")
+    there = DEFAULT if DEFAULT.is_dir() else None
+    parser.add_argument("--shared", type=Path, default=there, help="with models/oc-tiny and data/tiny-imagenet")
     parser.add_argument("--card", type=Path, help="write the figures into the card of this model folder")
     arguments = parser.parse_args()
     warnings.simplefilter("ignore", ClipvizWarning)
-    torch.set_num_threads(2)
+    torch.set_num_threads(1)  # a network this small gains nothing from more
     model = clipviz.load(arguments.model) if arguments.model else clipviz.load()
     print(f"{model.name}, {arguments.scenes} fresh hard scenes of seed {arguments.seed}: peaks on the named object")
     found = pointing(model, arguments.scenes, arguments.seed)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,3 +42,16 @@ def write(path: str | os.PathLike[str], content: str | bytes) -> Path:
     """
     data = content.encode("utf-8", errors="replace") if isinstance(content, str) else content
     return replace(path, lambda draft: Path(draft).write_bytes(data))
+
+
+def suffix_of(path: str | os.PathLike[str], allowed: Sequence[str], what: str) -> str:
+    """The suffix of ``path`` in lower case; InputError unless it is one of ``allowed``, before any work is done.
+
+    >>> suffix_of("Heat.PNG", (".png", ".html"), "a heatmap")
+    '.png'
+    """
+    suffix = Path(path).suffix.lower()
+    if suffix not in allowed:
+        said = ", ".join(allowed)
+        raise InputError(f"{what} is saved as {said}, by the name's ending; got {Path(path).name!r}: name another.")
+    return suffix

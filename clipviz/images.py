@@ -8,7 +8,7 @@ import os
 import re
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -19,7 +19,7 @@ from PIL import Image, ImageChops, UnidentifiedImageError
 from clipviz.errors import ClipvizWarning, InputError
 from clipviz.frame import MAX_TILES, VIEWS, Frame, layout
 
-__all__ = ["MAX_TILES", "VIEWS", "Frame", "open_image", "prepare"]
+__all__ = ["MAX_TILES", "VIEWS", "Frame", "is_one_image", "open_image", "prepare"]
 
 _MODES = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}
 _TURNS = {
@@ -73,6 +73,20 @@ def open_image(source: Any) -> Image.Image:
     raise InputError(f"A picture is wanted, got {type(source).__name__}; pass {_KINDS}.")
 
 
+def is_one_image(images: Any) -> bool:
+    """Whether ``images`` is one picture, where a list of them is also taken: what `open_image` takes, by its kind.
+
+    An array or tensor of four dimensions is many. Raises InputError for a mapping, whose keys are no pictures.
+    """
+    if isinstance(images, Mapping):
+        raise InputError(f"Images are wanted, got a {type(images).__name__}; pass its values: list(images.values()).")
+    if isinstance(images, str | bytes | bytearray | memoryview | os.PathLike | Image.Image):
+        return True
+    if hasattr(images, "read") or not isinstance(images, Iterable):
+        return True
+    return getattr(images, "ndim", 0) in (2, 3)
+
+
 def _from_path(source: str | os.PathLike[Any]) -> Image.Image:
     name = os.fsdecode(source)
     if re.match(r"[A-Za-z][A-Za-z0-9+.-]+://|data:", name):
@@ -82,7 +96,7 @@ def _from_path(source: str | os.PathLike[Any]) -> Image.Image:
         if not name.strip() or path.is_dir():
             raise InputError(
                 f"{name!r} is {'a folder' if name.strip() else 'an empty path'}, one picture is wanted; "
-                "pass a picture's path, or read a whole folder with clipviz.sources.open_source."
+                "pass a picture's path, or read a whole folder with clipviz.open_source."
             )
         if not path.exists():
             raise InputError(f"There is no file {name!r} (from {os.getcwd()!r}); check the path of the picture.")
@@ -312,7 +326,9 @@ def prepare(
         raise InputError(f"size={size!r} is not a side in pixels; pass a whole number of at least 1, such as 224.")
     picture = open_image(image)
     frame = layout(picture.size, int(size), view, cell)
-    colour = [round(255 * m) for m in mean] if fill is None else [fill] * 3 if isinstance(fill, int) else list(fill)
+    if isinstance(fill, int | np.integer):
+        fill = [int(fill)] * 3
+    colour = [round(255 * m) for m in mean] if fill is None else list(fill)
     canvas = _canvas(picture, frame, _MODES[interpolation], colour)
     squares = [canvas.crop((left, top, left + frame.size, top + frame.size)) for left, top in frame.tiles]
     pixels = np.stack([np.asarray(square) for square in squares]).transpose(0, 3, 1, 2)

@@ -17,7 +17,7 @@ TARGET = Path(__file__).resolve().parent.parent / "docs" / "gradcam.png"
 def main() -> None:
     cells = []
     for scene in clipviz.synth.scenes(2, seed=2026):
-        texts = [f"a {thing.colour} {thing.shape}" for thing in scene.objects[:3]]
+        texts = [thing.caption for thing in scene.objects[:3]]
         maps = clipviz.explain([scene.picture], texts)[0]
         row = [
             {"picture": m.picture, "values": m.on_image(), "title": f"{m.prompt}: {m.score:+.2f}", "mark": m.peak()}

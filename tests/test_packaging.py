@@ -127,7 +127,7 @@ def test_the_wheel_carries_its_data(wheel):
     for name in ("open_clip_config.json", "open_clip_model.safetensors", "seen_tokens.json"):
         assert f"clipviz/assets/clipviz-tiny/{name}" in held
     for path in (ROOT / "clipviz").rglob("*"):
-        if path.suffix in (".py", ".j2", ".html", ".css"):
+        if path.suffix in (".py", ".jinja", ".json", ".md", ".safetensors", ".typed"):
             assert path.relative_to(ROOT).as_posix() in held
     stray = {name for name in held if not name.startswith(("clipviz/", "clipviz-"))}
     assert not stray, "the wheel puts more than clipviz into site-packages"

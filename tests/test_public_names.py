@@ -44,7 +44,7 @@ for name in [m for m in list(sys.modules) if m.startswith("clipviz.") and m.coun
     children = {m.rpartition(".")[2] for m in sys.modules if m.startswith(name + ".")}
     for public in getattr(room, "__all__", ()):
         value = getattr(room, public)
-        assert public not in children or not inspect.ismodule(value) or value is sys.modules[f"{name}.{public}"]
+        assert not (inspect.ismodule(value) and public in children), f"{name}.{public} is hidden by a module"
 """
 
 

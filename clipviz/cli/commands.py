@@ -12,12 +12,13 @@ import click
 
 from .. import __version__
 from ..errors import ClipvizError, ClipvizWarning
+from ..files import suffix_of
 
 VIEWS = click.Choice(["crop", "pad", "squash", "tiles"])
 
 
 class _Group(click.Group):
-    """Errors of ours are one sentence and exit code 2; so are our warnings, on standard error."""
+    """Errors are one sentence and exit code 1; our warnings are notes on standard error."""
 
     def invoke(self, ctx: click.Context) -> Any:
         with warnings.catch_warnings():
@@ -25,7 +26,7 @@ class _Group(click.Group):
             warnings.showwarning = _say
             try:
                 return super().invoke(ctx)
-            except ClipvizError as error:
+            except (ClipvizError, OSError) as error:  # a full disk, a folder that may not be written
                 raise click.ClickException(str(error)) from error
 
 
@@ -50,6 +51,8 @@ def demo(out: Path, shared: Path | None) -> None:
     """Heatmaps of drawn scenes and real photographs on one page. Works offline."""
     from .demo import run_demo
 
+    if shared and not shared.is_dir():
+        raise click.ClickException(f"There is no folder {str(shared)!r}: leave --shared out, or name one.")
     shared = shared or Path(os.environ.get("CLIPVIZ_TEST_DATA", "../shared"))
     page = run_demo(out, shared if shared.is_dir() else None)
     click.echo(f"Open {page}")
@@ -76,6 +79,9 @@ def gradcam(
     """Where in IMAGE does the model's score for TEXT come from?"""
     import clipviz
 
+    from ..explanation.heatmap import SUFFIXES
+
+    suffix_of(out, SUFFIXES, "A heatmap")  # told before the model has worked for nothing
     heatmap = clipviz.gradcam(
         image, text, model=open_model(name), against=list(against) or None, view=view, strict=strict
     )
@@ -138,7 +144,7 @@ def models(
     if csv:
         click.echo(table.to_csv(index=False), nl=False)
         return
-    shown = table.drop(columns=["where", "source"]).fillna("")
+    shown = table.drop(columns=["where", "source"]).astype("string").fillna("-")
     click.echo(shown.to_string(index=False) if len(shown) else "No model fits.")
 
 

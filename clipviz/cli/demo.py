@@ -55,16 +55,16 @@ def _scenes(model: Model) -> Section:
     """Drawn scenes: each object's place is known, so that each map is right or wrong."""
     rows, cells = [], []
     for scene in synth.scenes(SCENES, seed=SEED):
-        other = next(o for o in scene.objects if (o.colour, o.shape) != scene.pair)
-        texts = [scene.caption, scene.caption.replace(" ".join(scene.pair), f"{other.colour} {other.shape}")]
+        other = next(o for o in scene.objects if o.pair != scene.pair)
+        texts, pairs = [scene.caption, other.caption], [scene.pair, other.pair]
         maps = explain([scene.picture], texts, model=model)[0]
         masks = (scene.mask, other.mask)
         cells.append([{"picture": scene.picture, "title": "the scene"}, *(_cell(m) for m in maps)])
-        for heatmap, mask in zip(maps, masks, strict=True):
+        for heatmap, mask, pair in zip(maps, masks, pairs, strict=True):
             x, y = heatmap.peak()
             rows.append({
                 "text": heatmap.prompt, "cosine": heatmap.score, "peak on the named object": bool(mask[y, x]),
-                "pair seen in training": not synth.held_out(*_pair(heatmap.prompt)),
+                "pair seen in training": not synth.held_out(*pair),
             })  # fmt: skip
     return Section(
         f"Known answers: {SCENES} drawn scenes, {model.name}",
@@ -80,11 +80,6 @@ def _scenes(model: Model) -> Section:
         Table(rows, "Does the peak fall on the object that the text names?", formats={"cosine": "+.3f"}),
         *_card(model),
     )
-
-
-def _pair(text: str) -> tuple[str, str]:
-    colour = next(c for c in synth.COLOURS if c in text.split())
-    return colour, next(s for s in synth.SHAPES if s in text.split())
 
 
 def _photographs(model: Model, what: str) -> Section:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import DataError, InputError, nearest
-from ..files import replace, write
+from ..errors import DataError, InputError
+from ..files import replace, suffix_of, write
 from ..frame import Frame
 
 if TYPE_CHECKING:
@@ -91,16 +91,12 @@ class Heatmap:
 
         An interrupted save leaves the old file whole. Raises InputError for another suffix.
         """
-        path = Path(path)
-        if path.suffix not in SUFFIXES:
-            raise InputError(
-                f"A heatmap is saved as {', '.join(SUFFIXES)}; got {path.name!r}. {nearest(path.suffix, SUFFIXES)}"
-            )
-        if path.suffix == ".html":
+        suffix = suffix_of(path, SUFFIXES, "A heatmap")
+        if suffix == ".html":
             from .pages import heatmap_page
 
             return write(path, heatmap_page(self))
-        if path.suffix == ".png":
+        if suffix == ".png":
             from .. import plots
 
             return write(path, plots.png(self.plot()))
@@ -127,20 +123,27 @@ class Heatmap:
         try:
             with np.load(path, allow_pickle=False) as stored:
                 values, picture, about = stored["values"], stored["picture"], json.loads(stored["about"].tobytes())
+            if values.ndim != 2 or values.dtype != np.float32 or not np.isfinite(values).all():
+                raise ValueError(f"its values are {values.dtype} of shape {values.shape}, not finite float32 [h, w]")
+            frame, against, notes = about.pop("frame"), about.pop("against"), about.pop("notes")
+            heatmap = cls(
+                values=values,
+                frame=Frame.from_dict(frame),
+                picture=Image.open(io.BytesIO(picture.tobytes())).convert("RGB"),
+                against=tuple(against),
+                notes=tuple(notes),
+                **about,
+            )
+            if heatmap.picture.size != heatmap.frame.picture:
+                raise ValueError(f"its picture is {heatmap.picture.size}, and its frame {heatmap.frame.picture}")
         except FileNotFoundError:
             raise DataError(f"There is no file {str(path)!r}.") from None
-        except Exception as error:  # zipfile, numpy and json each raise their own
+        except Exception as error:  # zipfile, numpy, json, PIL and a wrong set of keys each raise their own
+            said = f"{type(error).__name__}: {error}"
             raise DataError(
-                f"{str(path)!r} is no saved heatmap ({error}): load what heatmap.save('x.npz') wrote."
+                f"{str(path)!r} is no saved heatmap ({said}): load what heatmap.save('x.npz') wrote."
             ) from error
-        return cls(
-            values=values,
-            frame=Frame.from_dict(about.pop("frame")),
-            picture=Image.open(io.BytesIO(picture.tobytes())).convert("RGB"),
-            against=tuple(about.pop("against")),
-            notes=tuple(about.pop("notes")),
-            **about,
-        )
+        return heatmap
 
     def to_pandas(self) -> pd.DataFrame:
         """One row a cell: row, column, its box x0, y0, x1, y1 in original pixels, and the value."""
@@ -155,7 +158,9 @@ class Heatmap:
         table = pd.DataFrame(boxes, columns=["x0", "y0", "x1", "y1"])
         table.insert(0, "row", rows)
         table.insert(1, "column", columns)
-        return table.assign(value=self.values.reshape(-1), prompt=self.prompt, method=self.method)
+        said = {"prompt": self.prompt, "against": " | ".join(self.against), "method": self.method}
+        templates = " | ".join(self.provenance.get("templates", ()))
+        return table.assign(value=self.values.reshape(-1), **said, templates=templates)
 
     def __repr__(self) -> str:
         h, w = self.values.shape

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 
 from ..errors import InputError
-from ..files import write
+from ..files import suffix_of, write
 from .heatmap import Heatmap
 
 if TYPE_CHECKING:
@@ -26,13 +26,15 @@ class Heatmaps:
     """Heatmaps of images (rows) and prompts (columns): ``heatmaps[i, j]`` is a `Heatmap`, ``heatmaps[i]`` a row.
 
     ``ids`` names the rows: the place in the list that was given, or the id in a `Source`. ``failed`` lists
-    (id, reason) of images that could not be opened; they have no row.
+    (id, reason) of images that could not be opened; they have no row. ``against`` are the texts that the
+    scores and maps are a difference to.
     """
 
     rows: tuple[tuple[Heatmap, ...], ...]
     prompts: tuple[str, ...]
     ids: tuple[int | str, ...]
     failed: tuple[tuple[int | str, str], ...] = field(default=())
+    against: tuple[str, ...] = ()
 
     @property
     def values(self) -> np.ndarray:
@@ -45,6 +47,10 @@ class Heatmaps:
         if not self.rows:
             return np.zeros((0, len(self.prompts), 0, 0), np.float32)
         return np.stack([np.stack([heatmap.values for heatmap in row]) for row in self.rows])
+
+    @property
+    def _contrast(self) -> str:
+        return f" against {', '.join(self.against)}" if self.against else ""
 
     @property
     def scores(self) -> np.ndarray:
@@ -76,7 +82,21 @@ class Heatmaps:
             for i, row in zip(self.ids, self.rows, strict=True)
             for heatmap in row
         ]
-        columns = ["image", "prompt", "method", "score", "row", "column", "x0", "y0", "x1", "y1", "value"]
+        columns = [
+            "image",
+            "prompt",
+            "against",
+            "templates",
+            "method",
+            "score",
+            "row",
+            "column",
+            "x0",
+            "y0",
+            "x1",
+            "y1",
+            "value",
+        ]
         return pd.concat(tables, ignore_index=True)[columns] if tables else pd.DataFrame(columns=columns)
 
     def plot(self, *, alpha: float = 0.6, titles: Sequence[str] | None = None) -> Canvas:
@@ -88,17 +108,19 @@ class Heatmaps:
             for row in self.rows
         ]
         return plots.grid(
-            cells, columns=list(self.prompts), rows=list(titles) if titles else None, scale="row", alpha=alpha
+            cells,
+            columns=[f"{p}{self._contrast}" for p in self.prompts],
+            rows=list(titles) if titles else None,
+            scale="row",
+            alpha=alpha,
         )
 
     def save(self, path: str | Path) -> Path:
         """Write the grid (``.png``), a page (``.html``) or the numbers (``.csv``), by suffix, whole or not at all."""
-        path = Path(path)
-        if path.suffix not in SUFFIXES:
-            raise InputError(f"Heatmaps are saved as {', '.join(SUFFIXES)}; got {path.name!r}.")
-        if path.suffix == ".csv":
+        suffix = suffix_of(path, SUFFIXES, "A set of heatmaps")
+        if suffix == ".csv":
             return write(path, self.to_pandas().to_csv(index=False))
-        if path.suffix == ".html":
+        if suffix == ".html":
             from .pages import heatmaps_page
 
             return write(path, heatmaps_page(self))

@@ -36,16 +36,18 @@ def heatmaps_page(heatmaps: Heatmaps) -> str:
     """The grid, the scores and the provenance of many."""
     notes = dict.fromkeys(note for row in heatmaps for h in row for note in h.notes)
     scores = [
-        {"image": i, **{prompt: heatmap.score for prompt, heatmap in zip(heatmaps.prompts, row, strict=True)}}
+        {"image": i, "prompt": h.prompt, "templates": h.provenance["templates"], "score": h.score}
         for i, row in zip(heatmaps.ids, heatmaps, strict=True)
+        for h in row
     ]
+    against = f", minus the mean of those with {', '.join(map(repr, heatmaps.against))}" if heatmaps.against else ""
     sections = [
         Section(
             "The maps",
             *(Notice(note, "warning") for note in notes),
             *([Picture(heatmaps.plot(), "Pictures down, texts across.", wide=True)] if len(heatmaps) else []),
         ),
-        Section("Scores", Table(scores, "Cosine of picture and text")),
+        Section("Scores", Table(scores, f"Cosine of picture and text{against}", formats={"score": "+.4f"} if scores else {})),
     ]
     if heatmaps.failed:
         lost = [{"image": i, "reason": reason} for i, reason in heatmaps.failed]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import inspect
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +37,9 @@ class Explainer:
     def serves(self, model: Model) -> bool:
         return model.kind in NEEDS[self.needs]
 
+
+# What `explain` itself takes, for whoever misspells it.
+COMMON = ("model", "method", "against", "view", "strict", "fail", "progress")
 
 _REGISTRY: dict[str, Explainer] = {}
 
@@ -78,7 +82,7 @@ def find_explainer(name: str, model: Model) -> Explainer:
     explainer = _REGISTRY[name]
     if not explainer.serves(model):
         fit = ", ".join(sorted(n for n, e in _REGISTRY.items() if e.serves(model))) or "none of those registered"
-        needs = {"any": "network to look into", "vit": "ViT", "resnet": "ResNet"}[explainer.needs]
+        needs = {"vectors": "model", "any": "network to look into", "vit": "ViT", "resnet": "ResNet"}[explainer.needs]
         raise ModelError(f"{name!r} needs a {needs}, which {model.name} ({model.kind}) is not. It can serve: {fit}.")
     return explainer
 
@@ -94,6 +98,18 @@ def list_explainers(model: Model | None = None) -> pd.DataFrame:
     columns = ("name", "family", "needs", "uses_text", "signed", "paper")
     fit = [e for e in _REGISTRY.values() if model is None or e.serves(model)]
     return pd.DataFrame([{c: getattr(e, c) for c in columns} for e in fit], columns=list(columns))
+
+
+def check_options(explainer: Explainer, options: Mapping[str, Any]) -> None:
+    """InputError, with the nearest names, for an option that the explainer does not take."""
+    takes = list(inspect.signature(explainer.function).parameters.values())[3:]
+    if any(p.kind is p.VAR_KEYWORD for p in takes):
+        return
+    known = [p.name for p in takes]
+    for name in options:
+        if name not in known:
+            hint = nearest(name, [*known, *COMMON])
+            raise InputError(f"explain with method={explainer.name!r} takes no option {name!r}. {hint}")
 
 
 def check_maps(maps: Any, explainer: Explainer, pictures: int, prompts: int) -> Tensor:

@@ -6,7 +6,6 @@ import platform
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,13 +13,14 @@ import torch
 import torch.nn.functional as F
 
 from ..errors import ClipvizWarning, InputError, PromptError
+from ..images import is_one_image
 from ..model import Look, Model, load
 from ..sources import Item
 from ..text import Prompt, PromptSet, as_prompt, as_prompts
 from . import gradients as gradients  # registers its explainers
 from .heatmap import Heatmap
 from .heatmaps import Heatmaps
-from .registry import Explainer, check_maps, find_explainer
+from .registry import Explainer, check_maps, check_options, find_explainer
 
 
 def gradcam(
@@ -78,11 +78,12 @@ def explain(
             f"model is a clipviz.Model; got {type(model).__name__}: use clipviz.load(...) or Model.wrap(...)."
         )
     explainer = find_explainer(method, model)
+    check_options(explainer, options)
     prompts = as_prompts(texts)
     others = as_prompts(against) if against is not None else None
     if others is not None and (same := set(prompts) & set(others)):
         raise PromptError(f"{next(iter(same)).text!r} is explained against itself: name another text in `against`.")
-    asked = _Question(model, explainer, prompts, others, view or model.view, strict, options)
+    asked = _Question(model, explainer, prompts, others, strict, options)
     for note in dict.fromkeys(note for of_prompt in asked.notes for note in of_prompt):
         warnings.warn(note, ClipvizWarning, stacklevel=3 if fail else 2)
     rows, ids, failed = [], [], []
@@ -97,7 +98,7 @@ def explain(
         rows.append(asked.row(look))
         ids.append(name)
     failed += list(getattr(images, "failed", ()))
-    return Heatmaps(tuple(rows), prompts.labels, tuple(ids), tuple(failed))
+    return Heatmaps(tuple(rows), prompts.labels, tuple(ids), tuple(failed), asked.against)
 
 
 class _Question:
@@ -109,7 +110,6 @@ class _Question:
         explainer: Explainer,
         prompts: PromptSet,
         others: PromptSet | None,
-        view: str,
         strict: bool,
         options: dict[str, Any],
     ):
@@ -124,8 +124,6 @@ class _Question:
             "model": dict(model.provenance),
             "method": explainer.name,
             "paper": explainer.paper,
-            "view": view,
-            "templates": sorted({t for prompt in prompts for t in prompt.templates}),
             "against": list(self.against),
             "options": {key: repr(value) for key, value in options.items()},
             "versions": _versions(),
@@ -155,7 +153,7 @@ class _Question:
                     picture=look.picture,
                     against=self.against,
                     notes=(*self.notes[j], *(["The map is the same everywhere: it says nothing."] if flat else [])),
-                    provenance=self.about,
+                    provenance={**self.about, "templates": list(prompt.templates), "view": look.frame.view},
                 )
             )
         return tuple(row)
@@ -194,12 +192,7 @@ def _model_of(images: Any) -> Model | None:
 
 def _each(images: Any, progress: bool) -> Iterator[tuple[int | str, Any]]:
     """(place or id, image), whatever holds them."""
-    single = (
-        isinstance(images, (str, bytes, bytearray, Path, Look))
-        or hasattr(images, "convert")
-        or hasattr(images, "shape")
-    )
-    if single or not isinstance(images, Iterable):
+    if isinstance(images, Look) or is_one_image(images):
         images = [images]
     if progress:
         from tqdm.auto import tqdm

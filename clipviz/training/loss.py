@@ -7,21 +7,16 @@ import torch.nn.functional as F
 from torch import Tensor
 
 
-def contrastive_loss(images: Tensor, texts: Tensor, true: Tensor, scale: Tensor | float) -> Tensor:
+def multi_positive_loss(logits: Tensor, true: Tensor) -> Tensor:
     """Symmetric contrastive loss with multi-positive targets.
 
-    ``images`` [N, E] and ``texts`` [K, E] are unit vectors, ``true`` [N, K] says which texts are true of
+    ``logits`` [N, K] are scaled cosines of pictures and texts, ``true`` [N, K] says which texts are true of
     which pictures. Each positive is set against all negatives of its row (and of its column), never against
     the other positives: a picture need not choose between the two things that it shows. With one positive a
     row and a column this is the InfoNCE of Radford et al. 2021 (arXiv 2103.00020); the decoupling of
     positives follows Yeh et al. 2022 (arXiv 2110.06848). Rows and columns without a positive or without a
     negative teach nothing and are left out.
     """
-    return multi_positive_loss(scale * images @ texts.T, true)
-
-
-def multi_positive_loss(logits: Tensor, true: Tensor) -> Tensor:
-    """The loss of `contrastive_loss` from its logits [N, K]."""
     return (_one_way(logits, true) + _one_way(logits.T, true.T)) / 2
 
 

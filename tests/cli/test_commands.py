@@ -117,3 +117,22 @@ def test_demo_with_photographs(tmp_path: Path, shared: Path) -> None:
     again = run("demo", "--out", tmp_path, "--shared", shared)
     assert again.exit_code == 0
     assert read_page(tmp_path / "index.html")[0] == text  # the same page, to the byte
+
+
+def test_models_of_the_bundle_and_of_tags() -> None:
+    result = run("models", "--name", "roberta")  # whose parameters only the hub can count
+    assert result.exit_code == 0, result.output
+    assert "roberta-ViT-B-32" in result.output
+    rows = run("models", "--name", "clipviz-tiny", "--csv").output.splitlines()
+    assert rows[0].startswith("name,tag")
+    assert rows[1].startswith("clipviz-tiny,")
+    assert "No model fits" in run("models", "--name", "no such thing").output
+
+
+def test_what_cannot_be_written_is_a_sentence(picture: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    result = run("gradcam", picture, "a red circle", "--out", tmp_path / "file" / "x.png")
+    assert result.exit_code == 1
+    assert "Traceback" not in result.output
+    assert not isinstance(result.exception, OSError)
+    assert "no folder" in run("demo", "--out", tmp_path / "d", "--shared", tmp_path / "absent").stderr

@@ -64,10 +64,24 @@ def test_another_suffix_is_refused(heatmap: clipviz.Heatmap, tmp_path: Path, nam
         heatmap.save(tmp_path / name)
 
 
+def heatmap_file(folder: Path, values: np.ndarray | None = None, about: object = None) -> None:
+    """An archive with the parts of a heatmap, some of them wrong."""
+    values = np.zeros((2, 2), np.float32) if values is None else values
+    said = np.frombuffer(json.dumps(about).encode(), np.uint8)
+    np.savez(folder / "z.npz", values=values, picture=np.zeros(3, np.uint8), about=said)
+
+
 def test_what_is_no_saved_heatmap_is_refused(tmp_path: Path) -> None:
     (tmp_path / "x.npz").write_bytes(b"something else")
     with pytest.raises(DataError, match="no saved heatmap"):
         clipviz.Heatmap.load(tmp_path / "x.npz")
+    heatmap_file(tmp_path, values=np.zeros(3, np.float32))
+    with pytest.raises(DataError, match=r"no saved heatmap.*shape"):
+        clipviz.Heatmap.load(tmp_path / "z.npz")
+    for about in ({}, [], {"frame": {}, "against": [], "notes": []}, {"surplus": 1}):
+        heatmap_file(tmp_path, about=about)
+        with pytest.raises(DataError, match="no saved heatmap"):
+            clipviz.Heatmap.load(tmp_path / "z.npz")
     with pytest.raises(DataError, match="There is no file"):
         clipviz.Heatmap.load(tmp_path / "y.npz")
 
@@ -93,7 +107,7 @@ def test_heatmaps_grid_table_and_files(vit: Model, picture: Image.Image, tmp_pat
     assert found.scores.shape == (2, 2)
     table = found.to_pandas()
     assert len(table) == found.values.size
-    assert list(table.columns[:4]) == ["image", "prompt", "method", "score"]
+    assert list(table.columns[:6]) == ["image", "prompt", "against", "templates", "method", "score"]
     for name in ("x.png", "x.html", "x.csv"):
         assert found.save(tmp_path / name).stat().st_size > 1000
     with pytest.raises(InputError, match=r"\.csv"):
@@ -121,3 +135,15 @@ def test_the_peak_of_a_border_cell_is_within_it(heatmap: clipviz.Heatmap) -> Non
     x0, y0, x1, y1 = heatmap.to_pandas().query("row == 0 and column == column.max()")[["x0", "y0", "x1", "y1"]].iloc[0]
     assert (x0 + x1) / 2 < x < x1 - 2
     assert y0 + 2 < y < (y0 + y1) / 2
+
+
+def test_two_wordings_of_one_text_stay_apart(vit: Model, picture: Image.Image, tmp_path: Path) -> None:
+    wordings = [clipviz.Prompt("image"), clipviz.Prompt("image", ("a drawing of an {}",))]
+    found = clipviz.explain([picture], wordings, model=vit, against="a cat")
+    table = found.to_pandas()
+    assert set(table["templates"]) == {"{}", "a drawing of an {}"}
+    assert set(table["against"]) == {"a cat"}
+    page = found.save(tmp_path / "x.html").read_text()
+    for score in found.scores[0]:
+        assert f"{score:+.4f}".replace("-", "\u2212") in page
+    assert "minus the mean of those with" in page

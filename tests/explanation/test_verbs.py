@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import numpy as np
@@ -47,7 +48,18 @@ def test_what_an_image_and_a_text_may_be(vit: Model, picture: Image.Image, tmp_p
     for image in kinds:
         got = clipviz.gradcam(image, "숲", model=vit).values
         np.testing.assert_allclose(got, want, atol=1e-6 * np.abs(want).max())
-    assert len(clipviz.explain(path, "a dog", model=vit)) == 1  # one image alone is a list of one
+    alone = [
+        path,
+        str(path),
+        path.read_bytes(),
+        bytearray(path.read_bytes()),
+        picture,
+        array,
+        io.BytesIO(path.read_bytes()),
+    ]
+    for image in alone:  # one image alone is a list of one
+        assert len(clipviz.explain(image, "a dog", model=vit)) == 1
+    assert len(clipviz.explain(np.stack([array] * 3), "a dog", model=vit)) == 3
 
 
 def test_a_source_brings_ids_and_lists_what_is_damaged(vit: Model, picture: Image.Image, tmp_path: Path) -> None:
@@ -83,6 +95,8 @@ def test_a_damaged_picture_stops_gradcam_but_not_explain(vit: Model, picture: Im
         (lambda p, m: clipviz.gradcam(p, "a", model="ViT-B-32"), InputError, r"clipviz\.load"),
         (lambda p, m: clipviz.explain([p], ["a"], model=m, method="gradcan"), InputError, "gradcam"),
         (lambda p, m: clipviz.explain([p], [], model=m), PromptError, "At least one text"),
+        (lambda p, m: clipviz.explain([p], ["a"], model=m, strct=True), InputError, "'strct'.*'strict'"),
+        (lambda p, m: clipviz.explain({"a": p}, ["a"], model=m), InputError, r"images\.values"),
     ],
 )
 def test_bad_input_is_told_in_a_sentence(call, error: type[ClipvizError], says: str, vit: Model, picture) -> None:
@@ -99,6 +113,8 @@ def test_a_look_belongs_to_its_model(vit: Model, picture: Image.Image) -> None:
     other = Model("other", clipviz.weights.Weights(vit.clip))
     with pytest.raises(ModelError, match="look again"):
         clipviz.gradcam(other.look(picture), "a dog", model=vit)
+    padded = clipviz.gradcam(vit.look(picture, "pad"), "a dog")
+    assert padded.provenance["view"] == padded.frame.view == "pad"
     with pytest.raises(InputError, match=r"view='crop'"):
         clipviz.gradcam(vit.look(picture), "a dog", view="pad")
 

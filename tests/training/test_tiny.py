@@ -48,6 +48,7 @@ def test_the_card_is_that_of_the_recipe(card):
 def test_the_page_of_the_card_says_what_the_card_says(folder, card):
     page = (folder / "README.md").read_text(encoding="utf-8")
     assert card["weights_file_sha256"] in page
+    assert f"seed {card['scores']['seed']}," in page
     for row in ("seen", "unseen"):
         figures = card["scores"]["pointing"][row]
         cells = [f"{100 * v:.1f} %" for name, v in figures.items() if name != "scenes"]
