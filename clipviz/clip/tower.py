@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from ..errors import ModelError, nearest
-from .taps import Attend, Taps
+from .taps import Attend, Taps, check_attend
 
 
 class Tower(nn.Module):
@@ -87,6 +87,8 @@ class Tower(nn.Module):
 
     def _check(self, taps: Collection[str], attend: Mapping[Any, Attend] | None) -> None:
         known = self.taps()
+        layers = [name.removesuffix(".probs").removeprefix("block.") for name in known if name.endswith(".probs")]
+        check_attend(attend, [int(layer) if layer.isdigit() else layer for layer in layers])
         replaced = {"pool.probs" if key == "pool" else f"block.{key}.probs" for key in attend or {}}
         for tap in taps:
             if tap not in known:

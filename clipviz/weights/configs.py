@@ -28,6 +28,8 @@ _PLAIN_TEXT: dict[str, tuple[Any, ...] | None] = {
 _VISION = {"image_size", "layers", "width", "head_width", "mlp_ratio", "patch_size"}
 _TEXT = {"context_length", "vocab_size", "width", "heads", "layers"}
 _BAG = {"context_length", "vocab_size", "width"}  # of the bag of words, which is ours: "text_cfg": {"cbow": true, ...}
+_NUMBERS = ("embed_dim", "image_size", "layers", "width", "head_width", "patch_size", "context_length", "vocab_size",
+            "heads")  # fmt: skip
 _TOP = {"embed_dim", "vision_cfg", "text_cfg", "quick_gelu", "custom_text"}
 _PLAIN_TOP: dict[str, tuple[Any, ...] | None] = {
     "init_logit_scale": None, "init_logit_bias": (None,), "nonscalar_logit_scale": None, "output_dict": None,
@@ -53,9 +55,12 @@ def config_from_open_clip(model_cfg: Mapping[str, Any], quick_gelu: bool | None 
     Raises OtherArchitecture, naming the key, where the configuration is not one of the paper's architectures,
     and ModelError for a key that open_clip does not know either.
     """
+    if not isinstance(model_cfg, Mapping):
+        raise ModelError(f"model_cfg is {model_cfg!r}: it is a mapping with embed_dim, vision_cfg and text_cfg.")
     for key in ("embed_dim", "vision_cfg", "text_cfg"):
         if key not in model_cfg:
             raise ModelError(f"The model configuration has no {key!r}; it has {sorted(model_cfg)}.")
+    _check_values(model_cfg)
     vision, text = dict(model_cfg["vision_cfg"]), dict(model_cfg["text_cfg"])
     bag = bool(text.pop("cbow", False))
     check_names(model_cfg)
@@ -78,7 +83,42 @@ def config_from_open_clip(model_cfg: Mapping[str, Any], quick_gelu: bool | None 
         )
     quick = bool(model_cfg.get("quick_gelu", False)) if quick_gelu is None else quick_gelu
     words = CBOWConfig(**text) if bag else TextConfig(**{k: text[k] for k in _TEXT if k in text})
-    return Config(model_cfg["embed_dim"], tower, words, quick)
+    return checked(Config(model_cfg["embed_dim"], tower, words, quick))
+
+
+def _check_values(model_cfg: Mapping[str, Any]) -> None:
+    """ModelError where a number is none, or a mapping of keys is something else."""
+    for where in ("vision_cfg", "text_cfg"):
+        if not isinstance(model_cfg[where], Mapping):
+            raise ModelError(f"model_cfg has {where} = {model_cfg[where]!r}: it is a mapping of keys.")
+    for where, part in (("model_cfg", model_cfg), *((w, model_cfg[w]) for w in ("vision_cfg", "text_cfg"))):
+        for key in _NUMBERS:
+            value = part.get(key, 1)
+            several = isinstance(value, (list, tuple)) and key in ("image_size", "layers") and where == "vision_cfg"
+            absent = value is None and key == "patch_size"
+            if not absent and not all(type(n) is int and n > 0 for n in (value if several else [value])):
+                raise ModelError(f"{where} has {key} = {value!r}: a whole number above 0 is needed there.")
+        ratio = part.get("mlp_ratio", 4.0)
+        if type(ratio) not in (int, float) or not 0 < ratio < float("inf"):
+            raise ModelError(f"{where} has mlp_ratio = {ratio!r}: a number above 0 is needed there.")
+    for key in ("quick_gelu", "custom_text"):
+        if not isinstance(model_cfg.get(key, False), bool):
+            raise ModelError(f"model_cfg has {key} = {model_cfg[key]!r}: true or false is needed there.")
+
+
+def checked(config: Config) -> Config:
+    """``config`` itself; ModelError where its numbers do not go together."""
+    vision, text = config.vision, config.text
+    width = vision.features if isinstance(vision, ResNetConfig) else vision.width
+    if isinstance(vision, ResNetConfig) and len(vision.layers) != 4:
+        raise ModelError(f"vision_cfg has layers = {list(vision.layers)}: a ResNet of CLIP has 4 stages.")
+    if isinstance(vision, ViTConfig) and not vision.patch_size:
+        raise ModelError("vision_cfg has no patch_size: a vision transformer needs one, such as 32.")
+    if vision.head_width < 1 or width % vision.head_width:
+        raise ModelError(f"vision_cfg has heads of {vision.head_width} numbers in a width of {width}: they must fit.")
+    if isinstance(text, TextConfig) and (text.heads < 1 or text.width % text.heads):
+        raise ModelError(f"text_cfg has {text.heads} heads in a width of {text.width}: their number must divide it.")
+    return config
 
 
 def check_names(model_cfg: Mapping[str, Any], folder: Path | None = None) -> None:

@@ -8,13 +8,14 @@ from pathlib import Path
 from ..errors import ModelError
 from . import huggingface
 from .archive import is_archive
-from .configs import config_from_open_clip
+from .configs import OtherArchitecture, config_from_open_clip
 from .network import Weights, build
+from .other import build_other
 from .positions import fit_positions, resize_config
 from .preprocess import settle
 from .shapes import infer_config
-from .states import from_open_clip, read_shards, read_state
-from .tags import architecture
+from .states import from_open_clip, read_shards, read_state, refuse_part
+from .tags import architecture, not_contrary
 
 SUFFIXES = (".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".json")
 
@@ -36,6 +37,14 @@ def read_file(
     path = Path(path)
     source = repr(str(path))
     model_cfg = None if name is None else architecture(name)
+    refuse_part(path)
+    if name is not None and model_cfg is not None:
+        not_contrary(name, model_cfg, quick_gelu)
+        try:
+            config_from_open_clip(model_cfg)
+        except OtherArchitecture:
+            preprocess = settle(None, {"mean": mean, "std": std}, source)
+            return Weights(build_other(name, str(path), quick_gelu=quick_gelu, image_size=image_size), preprocess)
     if quick_gelu is None and model_cfg is not None and model_cfg.get("quick_gelu"):
         quick_gelu = True  # architectures with it are named so; those without are used with both
     if quick_gelu is None:

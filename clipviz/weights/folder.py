@@ -22,17 +22,18 @@ import torch
 from torch import Tensor
 
 from ..clip import Config
-from ..errors import ModelError
+from ..errors import ModelError, nearest
 from . import huggingface
 from .configs import OtherArchitecture, check_names, config_from_open_clip
 from .network import Weights, build
 from .other import other_in_folder
 from .positions import fit_positions, resize_config
 from .preprocess import settle
-from .states import from_open_clip, read_shards, read_state
+from .states import from_open_clip, read_shards, read_state, refuse_part
 
 CONFIG, SEEN, CARD = "open_clip_config.json", "seen_tokens.json", "card.json"
 WEIGHTS = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
+_TOP = ("model_cfg", "preprocess_cfg", "clipviz")
 FORMAT = 1  # of what clipviz itself adds to a folder; a higher one was written by a newer clipviz
 ROWS, TABLE = "token_embedding.seen_rows", "token_embedding.weight"
 
@@ -82,14 +83,24 @@ def read_config(path: Path) -> Config | dict[str, Any]:
 def _read_open_clip(path: Path, quick_gelu: bool | None, asked: Mapping[str, Any], image_size: int | None) -> Weights:
     source = repr(str(path))
     config = read_json(path / CONFIG)
-    if int((config.get("clipviz") or {}).get("format", FORMAT)) > FORMAT:
-        version = config["clipviz"].get("version", "a newer version")
+    if unknown := [key for key in config if key not in _TOP]:
+        raise ModelError(f"{str(path / CONFIG)!r} has the unknown key {unknown[0]!r}. {nearest(unknown[0], _TOP)}")
+    ours = config.get("clipviz") or {}
+    made = ours.get("format", FORMAT) if isinstance(ours, Mapping) else None
+    if type(made) is not int:
+        raise ModelError(
+            f"{str(path / CONFIG)!r} has 'clipviz': {ours!r}; it is a mapping with a whole number as 'format': "
+            "leave 'clipviz' out."
+        )
+    if made > FORMAT:
+        version = ours.get("version", "a newer version")
         raise ModelError(f"{source} was saved by clipviz {version}, which is newer than this one: update clipviz.")
     if "model_cfg" not in config:
         raise ModelError(f"{str(path / CONFIG)!r} has no 'model_cfg'; it has {sorted(config)}.")
     preprocess = settle(config.get("preprocess_cfg"), asked, source)
     weights_file = next((path / name for name in WEIGHTS if (path / name).is_file()), None)
     if weights_file is None:
+        _refuse_parts(path)
         raise ModelError(f"{source} has {CONFIG} but no weights: put {WEIGHTS[0]} or {WEIGHTS[1]} beside it.")
     card = read_json(path / CARD) if (path / CARD).is_file() else {}
     model_cfg = config["model_cfg"]
@@ -97,11 +108,14 @@ def _read_open_clip(path: Path, quick_gelu: bool | None, asked: Mapping[str, Any
         network = config_from_open_clip(model_cfg)
     except OtherArchitecture:
         check_names(model_cfg, path)
+        quick = bool(model_cfg.get("quick_gelu", False))
+        if quick_gelu is not None and quick_gelu != quick:
+            raise ModelError(contrary(f"The configuration of {source}", quick)) from None
         return Weights(other_in_folder(path, image_size), preprocess, None, card)
     if quick_gelu is not None and quick_gelu != network.quick_gelu:
         raise ModelError(contrary(f"The configuration of {source}", network.quick_gelu))
     state = read_state(weights_file)
-    seen = read_json(path / SEEN) if (path / SEEN).is_file() else None
+    seen = _read_seen(path / SEEN, network.text.vocab_size) if (path / SEEN).is_file() else None
     if ROWS in state:
         if seen is None:
             raise ModelError(f"{str(weights_file)!r} holds only seen rows, and {SEEN}, which names them, is missing.")
@@ -127,6 +141,7 @@ def _read_huggingface(path: Path, quick_gelu: bool | None, asked: Mapping[str, A
     preprocess = settle(told, asked, source)
     weights_file = next((path / name for name in huggingface.WEIGHTS if (path / name).is_file()), None)
     if weights_file is None:
+        _refuse_parts(path)
         raise ModelError(f"{source} has {huggingface.CONFIG} but no weights: put {huggingface.WEIGHTS[0]} beside it.")
     read: Callable[[Path], dict[str, Tensor]] = read_shards if weights_file.suffix == ".json" else read_state
     named = huggingface.from_huggingface(read(weights_file))
@@ -140,6 +155,28 @@ def contrary(who: str, quick_gelu: bool) -> str:
     """What is said to a caller who names the activation that ``who`` does not."""
     says = "quick_gelu" if quick_gelu else "gelu"
     return f"{who} says {says}, and the other gives plausible, wrong numbers: leave `activation` out."
+
+
+def _refuse_parts(path: Path) -> None:
+    """ModelError for a folder with shards and no index of them."""
+    for each in sorted(path.iterdir()):
+        refuse_part(each)
+
+
+def _read_seen(path: Path, vocabulary: int) -> dict[str, Any]:
+    """``seen_tokens.json``, its values looked at once."""
+    seen = read_json(path)
+    ids, other = seen.get("seen_token_ids"), seen.get("other_rows", {"seed": 0, "std": 0.02})
+    if not isinstance(ids, list) or not all(type(i) is int and 0 <= i < vocabulary for i in ids):
+        raise ModelError(
+            f"{str(path)!r} has no 'seen_token_ids' that is a list of whole numbers from 0 to {vocabulary - 1}, the "
+            "ids of this vocabulary: fetch the file again."
+        )
+    drawn = other if isinstance(other, Mapping) else {}
+    seed, std = drawn.get("seed"), drawn.get("std")
+    if type(seed) is not int or seed < 0 or not isinstance(std, (int, float)) or not 0 <= std < float("inf"):
+        raise ModelError(f"{str(path)!r} has other_rows = {other!r}; it is a mapping with a whole 'seed' and an 'std'.")
+    return seen
 
 
 def _whole_table(rows: Tensor, seen: Mapping[str, Any], vocabulary: int) -> Tensor:

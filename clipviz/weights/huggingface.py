@@ -15,6 +15,7 @@ from torch import Tensor
 
 from ..clip import Config, ResNetConfig, TextConfig, ViTConfig
 from ..errors import ModelError, nearest
+from .configs import checked
 
 CONFIG, PREPROCESS = "config.json", "preprocessor_config.json"
 WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
@@ -142,16 +143,25 @@ def config_from_huggingface(given: Mapping[str, Any], *, strict: bool = True) ->
                       vision["hidden_size"] // vision["num_attention_heads"], ratio)  # fmt: skip
     words = TextConfig(text["max_position_embeddings"], text["vocab_size"], text["hidden_size"],
                        text["num_attention_heads"], text["num_hidden_layers"])  # fmt: skip
-    return Config(given.get("projection_dim", 512), tower, words, _ACTIVATIONS[acts.pop()])
+    return checked(Config(given.get("projection_dim", 512), tower, words, _ACTIVATIONS[acts.pop()]))
 
 
 def _settled(where: str, given: Mapping[str, Any], defaults: Mapping[str, Any], strict: bool) -> dict[str, Any]:
     # Folders of before 2023 hold the values a second time under another name, and that one wins in transformers too.
-    told = {**(given.get(where) or {}), **(given.get(f"{where}_dict") or {})}
+    parts = [given.get(name) or {} for name in (where, f"{where}_dict")]
+    if not all(isinstance(part, Mapping) for part in parts):
+        raise ModelError(f"{where} of config.json is {given.get(where)!r}: it is a mapping of keys.")
+    told = {**parts[0], **parts[1]}
     for key in told:
         if key not in defaults and key not in _NO_MATTER and strict:
             raise ModelError(f"{where} of config.json has the unknown key {key!r}. {nearest(key, defaults)}")
-    return {**defaults, **{k: v for k, v in told.items() if k in defaults}}
+    for key, value in told.items():
+        if isinstance(defaults.get(key), int) and type(value) is not int:
+            raise ModelError(f"{where} of config.json has {key} = {value!r}: a whole number is needed there.")
+    settled = {**defaults, **{k: v for k, v in told.items() if k in defaults}}
+    if min(settled["hidden_size"], settled["num_attention_heads"]) < 1:
+        raise ModelError(f"{where} of config.json has a width or a number of heads below 1: correct it.")
+    return settled
 
 
 def config_to_huggingface(config: Config) -> dict[str, Any]:
@@ -183,15 +193,42 @@ def preprocess_from_huggingface(given: Mapping[str, Any]) -> dict[str, Any]:
     mean, std = given.get("image_mean"), given.get("image_std")
     if mean is None or std is None:
         raise ModelError(f"{PREPROCESS} has no image_mean and image_std, and wrong ones give plausible, wrong numbers.")
-    size = given.get("size")
-    crop = given.get("do_center_crop", True)
-    squash = isinstance(size, Mapping) and "height" in size and not crop
+    for key in ("do_resize", "do_rescale", "do_normalize"):
+        if not given.get(key, True):
+            raise _other_preparation(f"{key} = {given[key]}", "true")
+    factor = given.get("rescale_factor", 1 / 255)
+    if not isinstance(factor, (int, float)) or abs(255 * factor - 1) > 1e-4:
+        raise _other_preparation(f"rescale_factor = {given['rescale_factor']}", "1/255")
+    if given.get("resample", 3) not in _RESAMPLE:
+        raise _other_preparation(f"resample = {given['resample']!r}", "2 (bilinear) or 3 (bicubic)")
+    size, cut = _sides("size", given.get("size", 224)), _sides("crop_size", given.get("crop_size", 224))
+    crop, squash = given.get("do_center_crop", True), len(size) == 2
+    if crop and set(size) != set(cut):
+        raise _other_preparation(f"size = {given.get('size', 224)}, crop_size = {given.get('crop_size', 224)}", "equal")
+    if not crop and not squash:
+        raise _other_preparation("do_center_crop = False with a shortest edge", "true, or size is a height and a width")
     return {
-        "mean": [float(x) for x in mean],
-        "std": [float(x) for x in std],
-        "interpolation": _RESAMPLE.get(int(given.get("resample", 3)), "bicubic"),
+        "mean": mean,
+        "std": std,
+        "interpolation": _RESAMPLE[int(given.get("resample", 3))],
         "resize_mode": "squash" if squash else "shortest",
     }
+
+
+def _sides(key: str, size: Any) -> tuple[int, ...]:
+    """(shortest edge,) or (height, width) of the ways in which a ``size`` is written."""
+    told = {k: v for k, v in size.items() if v is not None} if isinstance(size, Mapping) else {"shortest_edge": size}
+    named = [told[k] for k in (("height", "width") if "height" in told else ("shortest_edge",)) if k in told]
+    if set(told) - {"height", "width", "shortest_edge"} or not named or not all(type(n) is int for n in named):
+        raise _other_preparation(f"{key} = {size!r}", "a number, a shortest_edge, or a height and a width")
+    return tuple(named)
+
+
+def _other_preparation(what: str, allowed: str) -> ModelError:
+    return ModelError(
+        f"{PREPROCESS} has {what}, where clipviz prepares pictures as CLIP was trained ({allowed}): correct the file, "
+        "or leave it away and give mean= and std= to load()."
+    )
 
 
 def preprocess_to_huggingface(preprocess: Mapping[str, Any], size: int) -> dict[str, Any]:

@@ -109,9 +109,11 @@ def read_transform(preprocess: Any) -> dict[str, Any]:
         return preprocess
     processor = getattr(preprocess, "image_processor", preprocess)  # a CLIPProcessor holds one beside its tokenizer
     if hasattr(processor, "image_mean"):
-        fields = ("image_mean", "image_std", "size", "resample", "do_center_crop")
-        said = {name: getattr(processor, name, None) for name in fields}
-        said["size"] = dict(said["size"]) if said["size"] is not None else None
+        fields = ("image_mean", "image_std", "size", "crop_size", "resample", "rescale_factor",
+                  "do_center_crop", "do_resize", "do_rescale", "do_normalize")  # fmt: skip
+        said: dict[str, Any] = {name: getattr(processor, name, None) for name in fields}
+        for name in ("size", "crop_size"):
+            said[name] = said[name] if isinstance(said[name], int | None) else dict(said[name])
         return huggingface.preprocess_from_huggingface({k: v for k, v in said.items() if v is not None})
     steps = {type(step).__name__: step for step in getattr(preprocess, "transforms", [])}
     if "Normalize" not in steps:
@@ -129,4 +131,16 @@ def read_transform(preprocess: Any) -> dict[str, Any]:
     elif "ResizeKeepRatio" in steps:
         found["resize_mode"] = "longest" if steps["ResizeKeepRatio"].longest == 1.0 else "shortest"
         found["interpolation"] = steps["ResizeKeepRatio"].interpolation.value
+        if found["resize_mode"] == "longest" and "CenterCropOrPad" in steps:
+            found["fill_color"] = steps["CenterCropOrPad"].fill
+    crop = steps.get("CenterCrop")
+    if resize is not None and crop is not None and _sides(resize.size) != _sides(crop.size):
+        raise ModelError(
+            f"The preprocessing resizes to {resize.size} and crops to {crop.size}, and clipviz cuts what it resized "
+            f"to: pass a transform with Resize({min(_sides(crop.size))}), or a dict with 'mean' and 'std'."
+        )
     return found
+
+
+def _sides(size: Any) -> set[int]:
+    return set(size) if isinstance(size, (list, tuple)) else {size}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import ModelError
-from .configs import square
+from .configs import check_names, square
 
 
 class OtherNetwork(nn.Module):
@@ -55,7 +56,7 @@ class OtherNetwork(nn.Module):
                 "open_clip.get_tokenizer(name)) can encode texts."
             )
         try:
-            return open_clip.get_tokenizer(self.tokenizer_of)
+            return open_clip.get_tokenizer(self.tokenizer_of, **self._no_programs())
         except Exception as error:  # whatever the hub's client, transformers or a missing package raise
             named = (open_clip.get_model_config(self.tokenizer_of) or {}).get("text_cfg", {}).get("hf_tokenizer_name")
             raise ModelError(
@@ -63,6 +64,16 @@ class OtherNetwork(nn.Module):
                 f"({_first_line(error)}): fetch it once with a network and the transformers package; pictures can be "
                 "encoded without."
             ) from error
+
+
+    def _no_programs(self) -> dict[str, bool]:
+        """For a folder with a tokenizer of transformers, which would else ask on the terminal to run its program."""
+        _, _, folder = str(self.tokenizer_of).partition("local-dir:")
+        if not folder:
+            return {}
+        config = json.loads((Path(folder) / "open_clip_config.json").read_text("utf-8"))
+        check_names(config["model_cfg"], Path(folder))
+        return {"trust_remote_code": False} if config["model_cfg"]["text_cfg"].get("hf_tokenizer_name") else {}
 
 
 def build_other(
@@ -127,4 +138,15 @@ def _embed_dim(module: nn.Module) -> int:
 
 
 def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+    """What an exception says, in a line; of tensors that do not fit, the first five names of each kind."""
+    lines = (str(error).strip() or type(error).__name__).splitlines()
+    kinds = {"Missing key(s)": "missing", "Unexpected key(s)": "left over"}
+    told = []
+    for line in lines[1:]:
+        for begins, kind in kinds.items():
+            if line.strip().startswith(begins):
+                names = re.findall(r'"([^"]+)"', line)
+                told.append(f"{len(names)} {kind}: {', '.join(names[:5])}{', ...' if len(names) > 5 else ''}")
+    if other := [line.split()[3].rstrip(":") for line in lines[1:] if line.strip().startswith("size mismatch for ")]:
+        told.append(f"{len(other)} of another shape: {', '.join(other[:5])}{', ...' if len(other) > 5 else ''}")
+    return "; ".join(told) or lines[0][:200]

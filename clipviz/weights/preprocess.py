@@ -23,7 +23,13 @@ def settle(told: Mapping[str, Any] | None, asked: Mapping[str, Sequence[float] |
     Raises ModelError where neither tells, where they contradict each other, and for unknown keys and values:
     a wrong mean or std gives plausible, wrong numbers.
     """
+    if not isinstance(told or {}, Mapping):
+        raise ModelError(f"preprocess_cfg of {source} is {told!r}: it is a mapping of {', '.join(KEYS)}.")
     found = dict(told or {})
+    fill = found.get("fill_color", 0)
+    colour = fill if isinstance(fill, (list, tuple)) and len(fill) == 3 else [fill]
+    if not all(type(x) is int and 0 <= x <= 255 for x in colour):
+        raise ModelError(f"preprocess_cfg of {source} has fill_color = {fill!r}; it is 0 to 255, or three of them.")
     for key, value in found.items():
         if key not in KEYS:
             raise ModelError(f"preprocess_cfg of {source} has the unknown key {key!r}. {nearest(key, KEYS)}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,7 @@ def save_folder(
     std: Iterable[float] = OPENAI_STD,
     interpolation: str = "bicubic",
     resize_mode: str = "shortest",
+    fill_color: int | Sequence[int] | None = None,
     seen_token_ids: Iterable[int] | None = None,
     card: Mapping[str, Any] | None = None,
     half: bool = False,
@@ -47,7 +48,10 @@ def save_folder(
     if layout not in LAYOUTS:
         raise ModelError(f"layout={layout!r} is not known; it is 'open_clip' or 'transformers'. "
                          f"{nearest(layout, LAYOUTS)}")  # fmt: skip
-    preprocess = {"mean": list(mean), "std": list(std), "interpolation": interpolation, "resize_mode": resize_mode}
+    preprocess: dict[str, Any] = {"mean": list(mean), "std": list(std), "interpolation": interpolation}
+    preprocess["resize_mode"] = resize_mode
+    if fill_color is not None:  # of what "longest" pads with
+        preprocess["fill_color"] = fill_color if isinstance(fill_color, int) else list(fill_color)
     seen: dict[str, Any] | None = None
     if seen_token_ids is not None:
         seen = {"seen_token_ids": sorted(int(i) for i in seen_token_ids)}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from .archive import is_archive, read_archive
 # Top-level names of open_clip's `CLIP` that belong to the text tower; `CustomTextCLIP` has them under "text.".
 _TEXT_NAMES = ("token_embedding.", "positional_embedding", "transformer.", "ln_final.", "text_projection")
 # Constants that ride along in a state dict and are no weights.
+_PART = re.compile(r"-(\d{5})-of-(\d{5})\.")
 _NO_WEIGHTS = ("attn_mask", "text.attn_mask", "input_resolution", "context_length", "vocab_size")
 
 
@@ -81,6 +83,16 @@ def read_shards(index: Path) -> dict[str, Tensor]:
             "they are of different downloads; fetch them again."
         )
     return state
+
+
+def refuse_part(path: Path) -> None:
+    """ModelError where the name of ``path`` is that of one shard of several, which is half a model."""
+    part = _PART.search(path.name)
+    if part and int(part[2]) > 1:
+        raise ModelError(
+            f"{str(path)!r} is part {int(part[1])} of {int(part[2])} of a model stored in several files: put them and "
+            "their *.index.json into one folder, and load that folder or the index."
+        )
 
 
 def _bare(name: object) -> bool:

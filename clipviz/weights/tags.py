@@ -53,6 +53,10 @@ def read_tag(
         raise ModelError(f"{tag!r} is no tag of {name}. {known}")
     tag_cfg = pretrained.get_pretrained_cfg(name, tag)
     trained_with = bool(tag_cfg.get("quick_gelu", False))
+    try:
+        config = config_from_open_clip(model_cfg, trained_with)
+    except OtherArchitecture:  # there open_clip takes the word of either
+        config, trained_with = None, trained_with or bool(model_cfg.get("quick_gelu", False))
     if quick_gelu is not None and quick_gelu != trained_with:
         raise ModelError(
             f"{name} {tag!r} was trained with {_ACTIVATIONS[trained_with]}, and {_ACTIVATIONS[quick_gelu]} would give "
@@ -60,9 +64,7 @@ def read_tag(
         )
     told = {k: tag_cfg[k] for k in KEYS if tag_cfg.get(k) is not None}
     preprocess = settle(told or None, {"mean": mean, "std": std}, f"{name} {tag!r}")
-    try:
-        config = config_from_open_clip(model_cfg, trained_with)
-    except OtherArchitecture:
+    if config is None:
         file = _file(name, tag, tag_cfg, cache_dir)
         return Weights(build_other(name, file, quick_gelu=trained_with, image_size=image_size), preprocess)
     state = from_open_clip(read_state(_file(name, tag, tag_cfg, cache_dir)))
@@ -71,11 +73,22 @@ def read_tag(
     return Weights(build(config, fit_positions(state, config), f"{name} {tag!r}"), preprocess)
 
 
+def not_contrary(name: str, model_cfg: Mapping[str, Any], quick_gelu: bool | None) -> None:
+    """ModelError where architecture ``name`` has QuickGELU, as those called so, and the caller names the other."""
+    if quick_gelu is False and model_cfg.get("quick_gelu"):
+        raise ModelError(
+            f"{name} has quick_gelu, and gelu would give plausible, wrong numbers: leave `activation` out, or name the "
+            "architecture without it."
+        )
+
+
 def random_weights(name: str, quick_gelu: bool | None = None, *, image_size: int | None = None) -> Weights:
     """Architecture ``name`` as it is before training, with OpenAI's preprocessing or, for SigLIP, its own."""
     preprocess = {"mean": OPENAI_MEAN, "std": OPENAI_STD}
+    model_cfg = architecture(name)
+    not_contrary(name, model_cfg, quick_gelu)
     try:
-        config = config_from_open_clip(architecture(name), quick_gelu)
+        config = config_from_open_clip(model_cfg, quick_gelu)
     except OtherArchitecture:
         if "siglip" in name.lower():
             preprocess = {"mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5), "resize_mode": "squash"}  # type: ignore[dict-item]
@@ -94,11 +107,12 @@ def _file(name: str, tag: str, tag_cfg: Mapping[str, Any], cache_dir: str | Path
         wanted = tag_cfg.get("hf_hub") or tag_cfg.get("url") or "its weights"
         if wanted.endswith("/"):
             wanted += "open_clip_model.safetensors"
+        act = _ACTIVATIONS[bool(tag_cfg.get("quick_gelu", False))]
         reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
         raise ModelError(
-            f"open_clip wanted the file {wanted!r} for {name} {tag!r} and could not get it ({reason}): put it and "
-            "the open_clip_config.json beside it into one folder and type clipviz.load(that folder), or "
-            "clipviz.load(), which works offline."
+            f"open_clip wanted the file {wanted!r} for {name} {tag!r} and could not get it ({reason}): fetch it "
+            f"where there is a network and type clipviz.load({name!r}, 'that file', activation={act!r}, mean=..., "
+            "std=...), or clipviz.load(), which works offline."
         ) from error
 
 

@@ -324,3 +324,15 @@ def test_a_replaced_attention_has_no_probabilities(tower_of, kind, tap, key):
     ):
         with pytest.raises(ModelError, match=f"{tap}.*attend"):
             call()
+
+
+def test_the_tail_refuses_unknown_attentions_as_the_trace_does() -> None:
+    from clipviz.clip import CBOWConfig, Config, ResNetConfig, TextConfig, ViTConfig
+
+    text = TextConfig(16, 100, 64, 1, 2)
+    vit, resnet = ViTConfig(32, 8, 64, 2, 64), ResNetConfig(64, (1, 1, 1, 1), 8, 64)
+    one, other = CLIP(Config(24, vit, text)), CLIP(Config(24, resnet, CBOWConfig(16, 100, 32)))
+    for tower in (one.visual, one.text, other.visual, other.text):
+        for key in (2, "1", "poool"):
+            with pytest.raises(ModelError, match=r"names no attention that could be replaced"):
+                tower.tail("features", torch.zeros(1, 64), {}, attend={key: lambda q, k, v: v})

@@ -136,3 +136,16 @@ def test_another_input_size_equals_open_clips(file: Path, vit: CLIP, known: str)
     for size in (50, 0, -8, 4):
         with pytest.raises(ModelError, match=r"no multiple of the model's 8 px cells: take"):
             read_file(file, True, image_size=size, **TOLD)
+
+
+def test_a_file_of_an_architecture_that_open_clip_runs(vit: CLIP, file: Path, monkeypatch) -> None:
+    import open_clip.factory
+
+    from clipviz.weights import OtherNetwork, config_to_open_clip
+
+    config = config_to_open_clip(vit.config)
+    config["vision_cfg"]["pool_type"] = "avg"
+    monkeypatch.setitem(open_clip.factory._MODEL_CONFIGS, "averaged", config)
+    found = read_file(file, None, name="averaged", **TOLD).clip
+    assert isinstance(found, OtherNetwork)
+    assert torch.equal(found.module.visual.proj, vit.visual.proj)

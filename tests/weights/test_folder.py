@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from pathlib import Path
 
@@ -11,8 +12,8 @@ import torch
 from clipviz.clip import CLIP, CBOWConfig, Config, ViTConfig
 from clipviz.errors import InputError, ModelError
 from clipviz.files import replace
-from clipviz.weights import fingerprint, read_folder, save_folder, to_open_clip
-from clipviz.weights.configs import check_names
+from clipviz.weights import fingerprint, read_file, read_folder, save_folder, to_open_clip
+from clipviz.weights.configs import OtherArchitecture, config_from_open_clip
 from clipviz.weights.folder import CONFIG
 
 MEAN, STD = (0.1, 0.2, 0.3), (0.4, 0.5, 0.6)
@@ -94,6 +95,19 @@ def test_a_bag_of_words_is_saved_and_read(tmp_path: Path) -> None:
         (lambda c: c["model_cfg"]["vision_cfg"].update(layers=3), "12 missing"),
         (lambda c: c["model_cfg"]["vision_cfg"].update(layers=1), "12 left over"),
         (lambda c: c["model_cfg"]["vision_cfg"].update(image_size=[32, 64]), "square"),
+        (lambda c: c["model_cfg"].update(vision_cfg=3), "vision_cfg = 3: it is a mapping"),
+        (lambda c: c.update(model_cfg=[]), "is a mapping"),
+        (lambda c: c["model_cfg"]["vision_cfg"].update(width="64"), "width = '64': a whole number above 0"),
+        (lambda c: c["model_cfg"]["vision_cfg"].update(mlp_ratio="4"), "mlp_ratio = '4'"),
+        (lambda c: c["model_cfg"]["vision_cfg"].update(layers=[1, 1, 1]), "has 4 stages"),
+        (lambda c: c["model_cfg"]["vision_cfg"].update(head_width=7), "they must fit"),
+        (lambda c: c["model_cfg"]["text_cfg"].update(heads=7), "must divide it"),
+        (lambda c: c["model_cfg"].update(quick_gelu="yes"), "true or false"),
+        (lambda c: c.update(preprocess_cfg=3), "is 3: it is a mapping"),
+        (lambda c: c["preprocess_cfg"].update(fill_color=300), "0 to 255"),
+        (lambda c: c.update(clipviz="x"), "'clipviz': 'x'"),
+        (lambda c: c["clipviz"].update(format="new"), "whole number as 'format'"),
+        (lambda c: c.update(model_cgf={}), "unknown key 'model_cgf'. Did you mean 'model_cfg'"),
         (lambda c: c["clipviz"].update(format=2, version="9.9"), r"clipviz 9\.9, which is newer"),
     ],
 )  # fmt: skip
@@ -209,4 +223,41 @@ def test_open_clips_own_configurations_name_nothing_that_is_refused() -> None:
     import open_clip
 
     for name in open_clip.list_models():
-        check_names(open_clip.get_model_config(name))
+        with contextlib.suppress(OtherArchitecture):
+            config_from_open_clip(open_clip.get_model_config(name))
+
+
+@pytest.mark.parametrize(
+    "seen",
+    [{}, *({"seen_token_ids": ids} for ids in ([49408], [-1], ["a"], 3)),
+     {"seen_token_ids": [3], "other_rows": {"seed": "x"}}],
+)  # fmt: skip
+def test_malformed_seen_tokens_are_told(folder: Path, seen: dict) -> None:
+    (folder / "seen_tokens.json").write_text(json.dumps(seen))
+    with pytest.raises(ModelError, match=r"seen_tokens\.json' has (no 'seen_token_ids'|other_rows)"):
+        read_folder(folder)
+
+
+def test_shards_without_their_index_are_named(folder: Path) -> None:
+    (folder / "open_clip_model.safetensors").rename(folder / "model-00001-of-00002.safetensors")
+    with pytest.raises(ModelError, match=r"is part 1 of 2 of a model.*index"):
+        read_folder(folder)
+    with pytest.raises(ModelError, match=r"is part 1 of 2 of a model.*index"):
+        read_file(folder / "model-00001-of-00002.safetensors", True, mean=MEAN, std=STD)
+
+
+def test_the_contrary_activation_is_refused_where_open_clip_runs_the_folder(folder: Path) -> None:
+    edit(folder, lambda c: c["model_cfg"]["vision_cfg"].update(pool_type="avg"))
+    with pytest.raises(ModelError, match=r"says quick_gelu.*leave `activation` out"):
+        read_folder(folder, False)
+
+
+def test_tensors_that_open_clip_misses_are_named(folder: Path) -> None:
+    edit(folder, lambda c: c["model_cfg"]["vision_cfg"].update(layers=3, pool_type="avg"))
+    with pytest.raises(ModelError, match=r"12 missing: visual\.transformer\.resblocks\.2\."):
+        read_folder(folder)
+
+
+def test_the_colour_of_the_padding_is_kept(vit: CLIP, tmp_path: Path) -> None:
+    save_folder(tmp_path / "m", vit, resize_mode="longest", fill_color=[1, 2, 3])
+    assert read_folder(tmp_path / "m").preprocess["fill_color"] == [1, 2, 3]

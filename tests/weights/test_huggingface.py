@@ -137,3 +137,43 @@ def test_a_folder_that_lacks_something(theirs, tmp_path: Path) -> None:
     (path / "model.safetensors").unlink()
     with pytest.raises(ModelError, match=r"but no weights"):
         read_folder(path, mean=MEAN, std=STD)
+
+
+@pytest.mark.parametrize(
+    ("said", "says"),
+    [
+        ({"size": {"shortest_edge": 256}, "crop_size": 224}, r"crop_size = 224.*\(equal\)"),
+        ({"size": {"longest_edge": 224}}, r"size = .*a shortest_edge"),
+        ({"do_normalize": False}, r"do_normalize = False"),
+        ({"do_rescale": False}, r"do_rescale = False"),
+        ({"do_resize": False}, r"do_resize = False"),
+        ({"do_center_crop": False}, r"do_center_crop = False"),
+        ({"rescale_factor": 1 / 127.5}, r"rescale_factor"),
+        ({"rescale_factor": "x"}, r"rescale_factor"),
+        ({"resample": 9}, r"resample = 9"),
+    ],
+)
+def test_another_preparation_is_refused(said: dict, says: str) -> None:
+    from clipviz.weights.huggingface import preprocess_from_huggingface
+
+    with pytest.raises(ModelError, match=says):
+        preprocess_from_huggingface({"image_mean": MEAN, "image_std": STD, **said})
+    square = {"height": 224, "width": 224}
+    for squash in ({"size": square, "do_center_crop": False}, {"size": square, "crop_size": 224}):
+        found = preprocess_from_huggingface({"image_mean": MEAN, "image_std": STD, **squash})
+        assert found["resize_mode"] == "squash"
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"vision_config": 3}, "is a mapping"),
+        ({"vision_config": {"hidden_size": "64"}}, "whole number"),
+        ({"vision_config": {"num_attention_heads": 7}}, "they must fit"),
+        ({"text_config": {"num_attention_heads": 7}}, "must divide"),
+        ({"text_config": {"num_attention_heads": 0}}, "below 1"),
+    ],
+)
+def test_malformed_values_are_told(change: dict, says: str) -> None:
+    with pytest.raises(ModelError, match=says):
+        config_from_huggingface({"model_type": "clip", **change})

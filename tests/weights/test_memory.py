@@ -78,9 +78,18 @@ def test_open_clips_transform_tells_its_own_settings(mode: str) -> None:
 
     told = PreprocessCfg(size=32, mean=(0.1, 0.2, 0.3), std=(0.4, 0.5, 0.6), interpolation="bilinear", resize_mode=mode)
     assert read_transform(image_transform_v2(told, is_train=False)) == {
-        **TOLD, "interpolation": "bilinear", "resize_mode": mode,
+        **TOLD, "interpolation": "bilinear", "resize_mode": mode, **({"fill_color": 0} if mode == "longest" else {}),
     }  # fmt: skip
     with pytest.raises(ModelError, match=r"no Normalize step"):
         read_transform(lambda image: image)
     with pytest.raises(ModelError, match=r"\(std\)"):
         from_module(torch.nn.Identity(), {"mean": [0, 0, 0]})
+
+
+def test_a_crop_of_a_larger_picture_is_refused() -> None:
+    from torchvision import transforms as t
+
+    end = [t.ToTensor(), t.Normalize(TOLD["mean"], TOLD["std"])]
+    with pytest.raises(ModelError, match=r"resizes to 256 and crops to \(224, 224\).*Resize\(224\)"):
+        read_transform(t.Compose([t.Resize(256), t.CenterCrop(224), *end]))
+    assert read_transform(t.Compose([t.Resize(224), t.CenterCrop(224), *end]))["resize_mode"] == "shortest"

@@ -10,7 +10,15 @@ import torch
 
 from clipviz.clip import CLIP
 from clipviz.errors import ModelError
-from clipviz.weights import cached_file, config_to_open_clip, fingerprint, random_weights, read_tag, to_open_clip
+from clipviz.weights import (
+    cached_file,
+    config_to_open_clip,
+    fingerprint,
+    random_weights,
+    read_file,
+    read_tag,
+    to_open_clip,
+)
 
 
 @pytest.fixture
@@ -82,3 +90,12 @@ def test_what_is_cached(tmp_path: Path) -> None:
 def test_random_weights_have_the_asked_activation_and_size(small: str) -> None:
     assert random_weights(small).clip.config.quick_gelu is False
     assert random_weights(small, True, image_size=48).clip.config.vision.image_size == 48
+
+
+def test_the_contrary_of_a_name_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"has quick_gelu.*leave `activation` out"):
+        random_weights("ViT-B-32-quickgelu", False)
+    with pytest.raises(ModelError, match=r"has quick_gelu.*leave `activation` out"):
+        read_file(tmp_path / "w.pt", False, name="ViT-B-32-quickgelu", mean=(0.5,) * 3, std=(0.5,) * 3)
+    with pytest.raises(ModelError, match=r"was trained with quick_gelu"):  # its configuration says so, its tag does not
+        read_tag("roberta-ViT-B-32", "laion2b_s12b_b32k", False)
