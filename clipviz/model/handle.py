@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import inspect
 import math
 from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
@@ -70,7 +69,8 @@ class Model:
         self.std = tuple(float(x) for x in preprocess.get("std", OPENAI_STD))
         self.interpolation = preprocess.get("interpolation", "bicubic")
         self.view = _VIEW_OF_RESIZE_MODE[preprocess.get("resize_mode", "shortest")]
-        self.fill = _colour(preprocess.get("fill_color") or 0)  # of the padding, where the model was trained with one
+        fill = preprocess.get("fill_color", 0)  # of the padding, where the model was trained with one
+        self.fill: int | tuple[int, ...] = tuple(fill) if isinstance(fill, Sequence) else fill
         self._see, self._read = self._encoders(compile)
 
     def _encoders(self, compile: bool) -> tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]]:
@@ -299,11 +299,10 @@ class Model:
             >>> clipviz.load().save("out/tiny")  # doctest: +SKIP
         """
         mode = {view: mode for mode, view in _VIEW_OF_RESIZE_MODE.items()}[self.view]
-        takes = inspect.signature(save_folder).parameters
-        fill: dict[str, Any] = {"fill_color": self.fill} if self.view == "pad" and "fill_color" in takes else {}
         return save_folder(
             folder, self.clip, mean=self.mean, std=self.std, interpolation=self.interpolation, resize_mode=mode,
-            seen_token_ids=self.seen_token_ids, card=self.card or None, half=half, layout=layout, **fill,
+            seen_token_ids=self.seen_token_ids, card=self.card or None, half=half, layout=layout,
+            fill_color=self.fill if self.view == "pad" else None,
         )  # fmt: skip
 
     def __repr__(self) -> str:
@@ -311,12 +310,3 @@ class Model:
         tag = f" {self.tag!r}" if self.tag else ""
         grid = "" if self.kind == "other" else f", {self.grid[0]} x {self.grid[1]} grid"
         return f"Model({self.name}{tag}: {made}, {self.image_size} px{grid})"
-
-
-def _colour(told: Any) -> int | tuple[int, int, int]:
-    """open_clip's ``fill_color``: one number in 0..255, or three."""
-    values = list(told) if isinstance(told, Sequence) and not isinstance(told, str) else [told]
-    whole = all(isinstance(v, int) and not isinstance(v, bool) and 0 <= v <= 255 for v in values)
-    if not whole or len(values) not in (1, 3):
-        raise ModelError(f"fill_color={told!r} is no colour: preprocess_cfg takes one number in 0..255, or three.")
-    return values[0] if len(values) == 1 else (values[0], values[1], values[2])
