@@ -47,7 +47,9 @@ def heatmaps_page(heatmaps: Heatmaps) -> str:
             *(Notice(note, "warning") for note in notes),
             *([Picture(heatmaps.plot(), "Pictures down, texts across.", wide=True)] if len(heatmaps) else []),
         ),
-        Section("Scores", Table(scores, f"Cosine of picture and text{against}", formats={"score": "+.4f"} if scores else {})),
+        Section(
+            "Scores", Table(scores, f"Cosine of picture and text{against}", formats={"score": "+.4f"} if scores else {})
+        ),
     ]
     if heatmaps.failed:
         lost = [{"image": i, "reason": reason} for i, reason in heatmaps.failed]

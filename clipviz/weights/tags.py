@@ -65,9 +65,9 @@ def read_tag(
     told = {k: tag_cfg[k] for k in KEYS if tag_cfg.get(k) is not None}
     preprocess = settle(told or None, {"mean": mean, "std": std}, f"{name} {tag!r}")
     if config is None:
-        file = _file(name, tag, tag_cfg, cache_dir)
+        file = _file(name, tag, tag_cfg, trained_with, cache_dir)
         return Weights(build_other(name, file, quick_gelu=trained_with, image_size=image_size), preprocess)
-    state = from_open_clip(read_state(_file(name, tag, tag_cfg, cache_dir)))
+    state = from_open_clip(read_state(_file(name, tag, tag_cfg, trained_with, cache_dir)))
     if image_size is not None:
         config = resize_config(config, image_size)
     return Weights(build(config, fit_positions(state, config), f"{name} {tag!r}"), preprocess)
@@ -98,7 +98,7 @@ def random_weights(name: str, quick_gelu: bool | None = None, *, image_size: int
     return Weights(build(config, None, name), preprocess)
 
 
-def _file(name: str, tag: str, tag_cfg: Mapping[str, Any], cache_dir: str | Path | None) -> str:
+def _file(name: str, tag: str, tag_cfg: Mapping[str, Any], quick: bool, cache_dir: str | Path | None) -> str:
     from open_clip import pretrained
 
     try:
@@ -107,7 +107,7 @@ def _file(name: str, tag: str, tag_cfg: Mapping[str, Any], cache_dir: str | Path
         wanted = tag_cfg.get("hf_hub") or tag_cfg.get("url") or "its weights"
         if wanted.endswith("/"):
             wanted += "open_clip_model.safetensors"
-        act = _ACTIVATIONS[bool(tag_cfg.get("quick_gelu", False))]
+        act = _ACTIVATIONS[quick]
         reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
         raise ModelError(
             f"open_clip wanted the file {wanted!r} for {name} {tag!r} and could not get it ({reason}): fetch it "
