@@ -90,8 +90,10 @@ def draw_look(rng: np.random.Generator) -> Look:
 
     hue, saturation, value = _HAIR_PAINT[int(rng.integers(len(_HAIR_PAINT)))]
     hair_colour = paint(hue + between(-6, 6), saturation + between(-0.08, 0.08), value + between(-0.08, 0.08))
-    clothes_colour = paint(between(0, 360), between(0.05, 0.7), between(0.25, 0.95))
-    inner = mixed(clothes_colour, (255, 255, 255), between(0.35, 0.6))
+    # Clothes are dark or light, never between: then vivid colours, not black and white alone, stand out on them.
+    value = between(0.2, 0.42) if rng.random() < 0.5 else between(0.8, 0.98)
+    clothes_colour = paint(between(0, 360), between(0.1, 0.75) if value < 0.5 else between(0.05, 0.4), value)
+    inner = mixed(clothes_colour, (0, 0, 0) if value < 0.5 else (255, 255, 255), between(0.3, 0.55))
     colour = _standing_out(rng, (clothes_colour, inner))
     towards = (255, 255, 255) if brightness(colour) < 128 else (0, 0, 0)
     ground = paint(between(0, 360), between(0.0, 0.35), between(0.6, 0.98))
@@ -108,8 +110,8 @@ def draw_look(rng: np.random.Generator) -> Look:
         ground_pitch=between(0.06, 0.16),
         ground_angle=between(0, np.pi),
         x=between(0.42, 0.58),
-        y=between(0.47, 0.54),
-        scale=between(0.84, 1.06),
+        y=between(0.50, 0.55),
+        scale=between(0.82, 1.0),
         turn=between(-7, 7),
         head_width=between(0.145, 0.18),
         head_height=between(0.185, 0.215),
@@ -133,7 +135,7 @@ def _standing_out(rng: np.random.Generator, cloths: tuple[RGB, ...]) -> RGB:
     """A colour that stands out from each of the cloths."""
     best, reach = (0, 0, 0), -1.0
     for _ in range(24):
-        colour = paint(float(rng.uniform(0, 360)), float(rng.uniform(0.3, 1.0)), float(rng.uniform(0.08, 1.0)))
+        colour = paint(float(rng.uniform(0, 360)), float(rng.uniform(0.45, 1.0)), float(rng.uniform(0.25, 1.0)))
         far = min(abs(brightness(colour) - brightness(cloth)) for cloth in cloths)
         if far >= CONTRAST:
             return colour

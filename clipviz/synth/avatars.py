@@ -6,6 +6,7 @@ import math
 import operator
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from numbers import Real
 from typing import Any, overload
 
 import numpy as np
@@ -122,7 +123,7 @@ def avatars(
         raise InputError(f"n={n} and seed={seed} were given, and both must be 0 or more.")
     if size < 56:
         raise InputError(f"size={size} is too small to tell a tie; give 56 pixels or more.")
-    chances = dict.fromkeys(GROUPS, 0.5) | _checked("rates", rates or {})
+    chances = dict.fromkeys(GROUPS, 0.5) | _checked("rates", {} if rates is None else rates)
     parts = None
     if shares is not None:
         parts = _checked("shares", shares)
@@ -135,11 +136,13 @@ def avatars(
 
 
 def _checked(name: str, values: Mapping[str, float]) -> dict[str, float]:
+    if not isinstance(values, Mapping):
+        raise InputError(f"{name}={values!r} names no group; give a number for each: {{'moss': 0.9}}.")
     for group, value in values.items():
         if group not in GROUPS:
             raise InputError(f"{name} names {group!r}, which is no group of avatars. {nearest(str(group), GROUPS)}")
-        if not 0 <= value <= 1:
-            raise InputError(f"{name}[{group!r}]={value} was given; give a number from 0 to 1.")
+        if not isinstance(value, Real) or not 0 <= float(value) <= 1:
+            raise InputError(f"{name}[{group!r}]={value!r} was given; give a number from 0 to 1.")
     return {group: float(value) for group, value in values.items()}
 
 
