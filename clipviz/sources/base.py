@@ -6,8 +6,9 @@ import copy
 import hashlib
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
 from PIL import Image
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Half = Literal["dev", "report"]
+Encoded = bytes  # the class has a method of that name
+NOTHING: Mapping[int, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -42,90 +45,150 @@ class Source(ABC):
 
     ``len(source)``, ``source.ids`` and ``source.failed`` count what is there; iteration gives the Items that could be
     decoded, and lists the others with their reason in ``failed``. ``source[3]`` and ``source["cats/7.jpg"]`` give one
-    Item. ``half``, ``select`` and ``where`` give a Source of a part of the pictures.
+    Item, ``source.bytes(3)`` the picture as it is stored, for decoding elsewhere: a Source can be pickled, and no file
+    stays open between two calls. ``half``, ``select`` and ``where`` give a Source of a part of the pictures.
     """
 
     where_from: str  # the folder or the files, for messages and provenance
 
-    def __init__(self, ids: Sequence[str]) -> None:
+    def __init__(
+        self, ids: Sequence[str], *, broken: Mapping[int, str] = NOTHING, lost: Sequence[tuple[str, str]] = ()
+    ) -> None:
+        """``broken`` are rows known to give no picture, ``lost`` (name, reason) of what has no row; both are failed."""
         self._all_ids = tuple(ids)
         if not self._all_ids:
-            raise DataError(f"{self.where_from} holds no pictures; pass a folder or a file with at least one.")
+            why = f" ({lost[0][0]!r}: {lost[0][1]})" if lost else ""
+            raise DataError(f"{self.where_from} holds no pictures{why}; pass a folder or a file with at least one.")
         if len(set(self._all_ids)) < len(self._all_ids):
-            twice = [name for name, count in Counter(self._all_ids).items() if count > 1]
-            raise DataError(
-                f"{self.where_from} has {len(twice)} ids that occur more than once, such as {twice[0]!r}, and each "
-                "must be unique; name another column with id=."
-            )
+            raise DataError(self._twice([name for name, count in Counter(self._all_ids).items() if count > 1]))
         self._chosen: tuple[int, ...] = tuple(range(len(self._all_ids)))
+        self._places: dict[str, int] | None = None
         self._fingerprint: str | None = None
+        self._broken, self._lost = dict(broken), tuple(lost)
         self._failed: dict[str, str] = {}
         self.part: Literal["all", "dev", "report"] = "all"
+
+    def _twice(self, names: Sequence[str]) -> str:
+        return (
+            f"{self.where_from} has {len(names)} ids that occur more than once, such as {names[0]!r}, and each "
+            "must be unique; name another column with id=."
+        )
 
     # ---- what a format gives
 
     @abstractmethod
     def _read(self, rows: Sequence[int]) -> Iterator[tuple[int, Any, dict[str, Any]]]:
-        """(row, what ``open_image`` takes, metadata) for ascending rows."""
+        """(row, what ``open_image`` takes or the InputError in its place, metadata) for ascending rows."""
 
     @abstractmethod
-    def _contents(self, rows: Sequence[int]) -> Iterator[tuple[int, int, bytes]]:
+    def _contents(self, rows: Sequence[int]) -> Iterator[tuple[int, int, Encoded]]:
         """(row, size in bytes, SHA-256 of the picture's bytes) for ascending rows."""
 
     @abstractmethod
     def _metadata(self, rows: Sequence[int]) -> list[dict[str, Any]]:
         """The metadata of ascending rows, without reading a picture."""
 
+    def _one(self, row: int) -> tuple[Any, dict[str, Any]]:
+        """As ``_read`` of one row; a format that can go there faster has its own."""
+        _, data, metadata = next(self._read((row,)))
+        return data, metadata
+
+    def _encoded(self, row: int) -> Any:
+        """The picture's bytes or an InputError; a format whose ``_read`` gives something else has its own."""
+        return self._one(row)[0]
+
     # ---- what everybody uses
 
     @property
     def ids(self) -> tuple[str, ...]:
         """The ids in order, damaged pictures among them."""
-        return tuple(self._all_ids[row] for row in self._chosen)
+        return tuple(self._index)
+
+    @property
+    def _index(self) -> dict[str, int]:
+        """Id -> position; made once, so that a lookup by id is not a search."""
+        if self._places is None:
+            self._places = {self._all_ids[row]: place for place, row in enumerate(self._chosen)}
+        return self._places
 
     @property
     def failed(self) -> list[tuple[str, str]]:
-        """(id, reason) of the pictures that could not be decoded so far."""
-        return list(self._failed.items())
+        """(id, reason) of the pictures known to be missing or damaged: at the opening, and those read since."""
+        known = {self._all_ids[row]: self._broken[row] for row in self._chosen if row in self._broken}
+        return [*self._lost, *(known | self._failed).items()]
 
     def __len__(self) -> int:
         return len(self._chosen)
 
     def __iter__(self) -> Iterator[Item]:
-        for row, data, metadata in self._read(self._chosen):
+        for row, data, metadata in self._read([row for row in self._chosen if row not in self._broken]):
             try:
-                image = open_image(data)
+                image = _decoded(data)
             except InputError as error:
                 self._failed[self._all_ids[row]] = str(error)
                 continue
             yield Item(self._all_ids[row], image, metadata)
 
     def __getitem__(self, key: int | str) -> Item:
-        if isinstance(key, str):
-            try:
-                row = self._chosen[self.ids.index(key)]
-            except ValueError:
-                raise DataError(f"There is no picture {key!r} in {self.where_from}. {nearest(key, self.ids)}") from None
-        else:
-            row = self._chosen[key]  # IndexError ends old-style loops, as in a list
-        _, data, metadata = next(self._read((row,)))
-        name = self._all_ids[row]
+        row = self._row(key)
         try:
-            return Item(name, open_image(data), metadata)
+            self._refuse_broken(row)
+            data, metadata = self._one(row)
+            return Item(self._all_ids[row], _decoded(data), metadata)
         except InputError as error:
-            self._failed[name] = str(error)
-            raise DataError(f"The picture {name!r} of {self.where_from} cannot be read: {error}") from error
+            raise self._unreadable(row, error) from error
+
+    def bytes(self, key: int | str) -> Encoded:
+        """The picture at a position or of an id as it is stored (JPEG, PNG, ...), not decoded and not looked at.
+
+        Raises DataError where it cannot be read, and lists it in ``failed``.
+
+        >>> image = clipviz.open_image(source.bytes(3))  # doctest: +SKIP
+        """
+        row = self._row(key)
+        try:
+            self._refuse_broken(row)
+            data = self._encoded(row)
+            if isinstance(data, InputError):
+                raise data
+            return bytes(data)
+        except InputError as error:
+            raise self._unreadable(row, error) from error
+
+    def _row(self, key: int | str) -> int:
+        if isinstance(key, slice):
+            raise DataError("One position or id is wanted, got a slice; take source.select(range(0, 10)) for several.")
+        if not isinstance(key, str):
+            return self._chosen[key]  # IndexError ends old-style loops, as in a list
+        if key not in self._index:
+            raise DataError(f"There is no picture {key!r} in {self.where_from}. {nearest(key, self.ids)}")
+        return self._chosen[self._index[key]]
+
+    def _refuse_broken(self, row: int) -> None:
+        if row in self._broken:
+            raise InputError(self._broken[row])
+
+    def _unreadable(self, row: int, error: InputError) -> DataError:
+        name = self._all_ids[row]
+        self._failed[name] = str(error)
+        return DataError(f"The picture {name!r} of {self.where_from} cannot be read: {error}")
 
     @property
     def fingerprint(self) -> str:
         """SHA-256 (hex) over ids, sizes and contents of the pictures in order; metadata has no part in it."""
         if self._fingerprint is None:
             total = hashlib.sha256(b"clipviz source 1\n")
-            for row, size, content in self._contents(self._chosen):
+            for row, size, content in self._sizes():
                 name = self._all_ids[row].encode("utf-8", "surrogateescape")
                 total.update(b"%d %d " % (len(name), size) + name + content)
             self._fingerprint = total.hexdigest()
         return self._fingerprint
+
+    def _sizes(self) -> Iterator[tuple[int, int, Encoded]]:
+        """``_contents``, with what is known to be broken in its place as nothing: it belongs to the data too."""
+        contents = self._contents([row for row in self._chosen if row not in self._broken])
+        for row in self._chosen:
+            yield (row, 0, Encoded(32)) if row in self._broken else next(contents)
 
     def table(self) -> pd.DataFrame:
         """The metadata, one row a picture, indexed by ``id``; no picture is decoded."""
@@ -149,7 +212,7 @@ class Source(ABC):
         wanted = sorted({range(len(self))[position] for position in positions})
         part = copy.copy(self)
         part._chosen = tuple(self._chosen[i] for i in wanted)
-        part._fingerprint, part._failed = None, {}
+        part._places, part._fingerprint, part._failed = None, None, {}
         return part
 
     def where(self, test: Callable[[dict[str, Any]], bool]) -> Source:
@@ -162,3 +225,9 @@ class Source(ABC):
     def __repr__(self) -> str:
         part = "" if self.part == "all" else f", half {self.part!r}"
         return f"{type(self).__name__}({self.where_from}, {len(self)} pictures{part})"
+
+
+def _decoded(data: Any) -> Image.Image:
+    if isinstance(data, InputError):
+        raise data
+    return open_image(data)

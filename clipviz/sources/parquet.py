@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,12 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 from clipviz.errors import DataError, nearest
 from clipviz.sources.base import Source
+from clipviz.sources.cache import Recent
 
 if TYPE_CHECKING:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
 BATCH = 64  # rows held at once; a row may be a photograph of some megabytes
+KEPT = 512 * 2**20  # bytes of row groups kept for access out of order; a larger group is kept alone
 
 
 class ParquetSource(Source):
@@ -23,7 +26,7 @@ class ParquetSource(Source):
 
     ``image_column`` holds the bytes of a JPEG, PNG, ... or a struct with a field ``bytes``, as Hugging Face writes it.
     Only the ids are read at the start; pictures are read in small batches, and row groups without a chosen row are not
-    touched.
+    touched. Access to single rows keeps the row groups read last, up to ``KEPT`` bytes, in each process for itself.
     """
 
     def __init__(
@@ -64,8 +67,12 @@ class ParquetSource(Source):
                 f"{ids.index(None)}; fill them, or name another column with id=."
             )
         super().__init__([str(name) for name in ids])
+        self._starts = [first for _, _, first, _ in self._groups]
+        self._recent: Recent[tuple[int, str], pa.ChunkedArray] = Recent(KEPT)
 
-    def _batches(self, rows: Sequence[int], columns: Sequence[str]) -> Iterator[tuple[int, dict[str, Any]]]:
+    def _batches(
+        self, rows: Sequence[int], columns: Sequence[str], size: int = BATCH
+    ) -> Iterator[tuple[int, dict[str, Any]]]:
         """(row, the named columns) for ascending rows."""
         wanted, at = list(rows), 0
         for path, group, start, count in self._groups:
@@ -76,7 +83,7 @@ class ParquetSource(Source):
                 continue
             with _opened(path) as file:
                 first = start
-                for batch in file.iter_batches(BATCH, row_groups=[group], columns=list(columns), use_threads=False):
+                for batch in file.iter_batches(size, row_groups=[group], columns=list(columns), use_threads=False):
                     inside = []
                     while at < end and wanted[at] < first + len(batch):
                         inside.append(wanted[at] - first)
@@ -90,12 +97,31 @@ class ParquetSource(Source):
 
     def _pictures(self, rows: Sequence[int], columns: Sequence[str]) -> Iterator[tuple[int, bytes, dict[str, Any]]]:
         for row, values in self._batches(rows, [self.image_column, *columns]):
-            data = values[self.image_column]
-            data = data.get("bytes") if isinstance(data, dict) else data
-            yield row, data or b"", {column: values[column] for column in columns}
+            yield row, _bytes_of(values[self.image_column]), {column: values[column] for column in columns}
 
     def _read(self, rows: Sequence[int]) -> Iterator[tuple[int, Any, dict[str, Any]]]:
         return self._pictures(rows, self.columns)
+
+    def _cells(self, row: int, columns: Sequence[str]) -> dict[str, Any]:
+        """The named columns of one row, from the row groups read last where they hold it."""
+        # groups without rows share their start with the next one, which is the last of them
+        place = bisect_right(self._starts, row) - 1
+        path, group, start, _ = self._groups[place]
+        found = {name: self._recent.get((place, name)) for name in columns}
+        missing = [name for name, column in found.items() if column is None]
+        if missing:
+            with _opened(path) as file:
+                table = file.read_row_group(group, columns=missing, use_threads=False)
+            for name in missing:
+                found[name] = self._recent.put((place, name), table[name], table[name].nbytes)
+        return {name: column[row - start].as_py() for name, column in found.items() if column is not None}
+
+    def _one(self, row: int) -> tuple[Any, dict[str, Any]]:
+        values = self._cells(row, list(dict.fromkeys((self.image_column, *self.columns))))
+        return _bytes_of(values[self.image_column]), {column: values[column] for column in self.columns}
+
+    def _encoded(self, row: int) -> Any:
+        return _bytes_of(self._cells(row, [self.image_column])[self.image_column])
 
     def _contents(self, rows: Sequence[int]) -> Iterator[tuple[int, int, bytes]]:
         for row, data, _ in self._pictures(rows, ()):
@@ -104,7 +130,12 @@ class ParquetSource(Source):
     def _metadata(self, rows: Sequence[int]) -> list[dict[str, Any]]:
         if not self.columns:
             return [{} for _ in rows]
-        return [values for _, values in self._batches(rows, self.columns)]
+        return [values for _, values in self._batches(rows, self.columns, size=64 * BATCH)]
+
+
+def _bytes_of(cell: Any) -> bytes:
+    """A cell of the picture column -> the picture's bytes; none for an empty cell."""
+    return (cell.get("bytes") if isinstance(cell, dict) else cell) or b""
 
 
 @contextmanager
