@@ -1,6 +1,6 @@
 """Known-answer worlds: pictures drawn by rule, so that where a thing is can be told to the pixel."""
 
-from .avatars import ATTRIBUTES, GROUPS, Avatar, Avatars, avatars
+from .avatar import ATTRIBUTES, GROUPS, Avatar, Avatars, avatars
 from .drawing import LEVELS, SPLITS, Scene, SceneObject, Scenes, scenes
 from .words import COLOURS, SHAPES, held_out, pairs
 
