@@ -1,4 +1,4 @@
-"""Pictures with ids and metadata, from a folder or from Parquet, read lazily.
+"""Pictures with ids and metadata, from folders, tables, manifests and shards, read lazily.
 
 >>> source = open_source("photographs/")                       # doctest: +SKIP
 >>> for item in source.half("report"):                         # doctest: +SKIP
@@ -16,29 +16,54 @@ from typing import Any
 
 from clipviz.errors import DataError
 from clipviz.sources.base import Item, Source, half_of
-from clipviz.sources.folder import FolderSource
+from clipviz.sources.folder import FolderSource, has_pictures
+from clipviz.sources.manifest import KINDS, ManifestSource
 from clipviz.sources.parquet import ParquetSource
+from clipviz.sources.paths import SUFFIXES, ListSource
+from clipviz.sources.pattern import is_pattern, matching
+from clipviz.sources.shards import ShardSource
 
-__all__ = ["FolderSource", "Item", "ParquetSource", "Source", "half_of", "open_source"]
+__all__ = [
+    "FolderSource",
+    "Item",
+    "ListSource",
+    "ManifestSource",
+    "ParquetSource",
+    "ShardSource",
+    "Source",
+    "half_of",
+    "open_source",
+]
+
+PACKED = (".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst")  # read far enough to say how to unpack them
 
 
 def open_source(
-    data: Any, *, image: str | None = None, id: str | None = None, columns: Sequence[str] | None = None
+    data: Any,
+    *,
+    image: str | None = None,
+    id: str | None = None,
+    columns: Sequence[str] | None = None,
+    anywhere: bool = False,
 ) -> Source:
-    """A folder of pictures, or Parquet with picture bytes -> Source.
+    """Pictures in any of the usual formats -> Source.
 
     Parameters
     ----------
-    data : a folder of pictures (flat, or a subfolder a class, which becomes the metadata ``label``), a Parquet file, a
-        folder or a list of Parquet files, or a Source, which comes back as it is.
-    image : Parquet only, the column of picture bytes; by default ``image``, else the only binary column.
-    id : Parquet only, the column of ids; by default ``file``, else ``id``, else the row's number.
+    data : a folder of pictures (flat, or a subfolder a class, which becomes the metadata ``label``); Parquet files or
+        WebDataset shards (.tar), as one file, a list, a folder of them or a pattern such as "data/{0000..0012}.tar" or
+        "data/*.tar"; a manifest of paths (.csv, .tsv, .jsonl); a list of pictures; or a Source, given back as it is.
+    image : Parquet, the column of picture bytes (``image``, else the only binary one); manifests, the column of paths
+        (``image``, ``path``, ``filepath``, ``file``); shards, the suffix of the pictures (jpg, jpeg, png, webp).
+    id : the column of ids, for Parquet, manifests and shards; by default ``file``, else ``id``, else the row's number
+        (Parquet), the path (manifests), the key (shards, where "shard" puts the shard's name before it).
     columns : the metadata to keep; by default all but pictures and ids.
+    anywhere : manifests only, whether a path may lead out of the manifest's folder.
 
     Raises
     ------
     DataError : nothing is there, a column is missing, ids occur twice, or a file is not what its name says. A damaged
-        picture raises nothing: it is listed in ``source.failed`` and left out.
+        or missing picture raises nothing: it is listed in ``source.failed`` and left out.
     """
     options = {"image": image, "id": id, "columns": columns}
     if isinstance(columns, str):
@@ -50,32 +75,98 @@ def open_source(
                 f"{named[0]}= was given with a Source, which is open already; pass it to open_source before."
             )
         return data
+    files = _files(data)
+    if isinstance(files, list):
+        kind = _kind(files)
+        if kind is ManifestSource:
+            return ManifestSource(files[0], anywhere=anywhere, **options)  # type: ignore[arg-type]
+        _refuse_anywhere(anywhere)
+        if kind is ListSource and not isinstance(data, list | tuple) and len(files) == 1:
+            raise DataError(f"{str(files[0])!r} is one picture; pass it in a list, or the folder that it lies in.")
+        if kind is not ListSource:
+            return kind(files, **options)
+        _refuse_columns(image, id, "a list of pictures has none")
+        if columns:
+            raise DataError(f"There is no metadata {columns[0]!r} in a list of pictures; leave columns= out.")
+        return ListSource(files)
+    _refuse_anywhere(anywhere)
+    _refuse_columns(image, id, f"{str(files)!r} is a folder of pictures")
+    return FolderSource(files, columns=columns)
+
+
+def _files(data: Any) -> list[Path] | Path:
+    """What was passed -> the files that it names, or the folder whose pictures are meant."""
     if isinstance(data, list | tuple):
         if not data:
-            raise DataError("An empty list was given, Parquet files are wanted; pass at least one.")
-        files = [_existing(part) for part in data]
+            raise DataError("An empty list was given, Parquet files, shards or pictures are wanted; pass at least one.")
+        files = [file for part in data for file in _named(part)]
         for file in files:
             if file.is_dir():
-                raise DataError(f"A list may hold Parquet files, got the folder {str(file)!r}; pass the folder alone.")
-        return ParquetSource(files, **options)  # type: ignore[arg-type]
-    path = _existing(data)
-    if path.is_file():
-        return ParquetSource([path], **options)  # type: ignore[arg-type]
-    tables = sorted(p for p in path.glob("*.parquet") if p.is_file() and not p.name.startswith("."))
-    if tables:
-        return ParquetSource(tables, **options)  # type: ignore[arg-type]
-    if image is not None or id is not None:
-        option, value = ("image", image) if image is not None else ("id", id)
-        raise DataError(f"{option}={value!r} names a column, and {str(path)!r} is a folder of pictures; leave it out.")
-    return FolderSource(path, columns=columns)
+                raise DataError(f"A list may hold files, got the folder {str(file)!r}; pass the folder alone.")
+        return files
+    files = _named(data)
+    if len(files) > 1 or not files[0].is_dir():
+        return files
+    root = files[0]
+    tables, shards = (
+        sorted(path for path in root.glob("*") if path.name.endswith(ends) and path.is_file() and path.name[0] != ".")
+        for ends in (".parquet", (".tar", *PACKED))
+    )
+    # an archive often lies beside what came out of it, and a guess would train on the wrong one
+    if shards and (tables or has_pictures(root)):
+        raise DataError(
+            f"The folder {str(root)!r} holds shards such as {shards[0].name!r} and also "
+            f"{'Parquet files' if tables else 'pictures'}; pass {str(root / '*.tar')!r} for the shards, "
+            f"or move them away for the {'tables' if tables else 'pictures'}."
+        )
+    return tables or shards or root
 
 
-def _existing(data: Any) -> Path:
+def _named(data: Any) -> list[Path]:
+    """A path or a pattern -> the files or the folder that it stands for."""
     if not isinstance(data, str | os.PathLike):
         raise DataError(
-            f"A data set is wanted, got {type(data).__name__}; pass a folder of pictures or a Parquet file."
+            f"A data set is wanted, got {type(data).__name__}; pass a folder of pictures, Parquet files, shards "
+            "or a manifest."
         )
-    path = Path(os.fsdecode(data)).expanduser()
-    if not os.fsdecode(data).strip() or not path.exists():
-        raise DataError(f"There is no file or folder {os.fsdecode(data)!r} (from {os.getcwd()!r}); check the path.")
-    return path
+    name = os.fsdecode(data)
+    path = Path(name).expanduser()
+    if name.strip() and path.exists():
+        return [path]
+    if "://" in name or name.startswith("pipe:"):
+        raise DataError(f"{name[:80]!r} is an address and nothing is fetched; save the files and pass their path.")
+    if is_pattern(name):
+        return matching(name)
+    raise DataError(f"There is no file or folder {name!r} (from {os.getcwd()!r}); check the path.")
+
+
+def _kind(files: list[Path]) -> Any:
+    """The format of files, by the ends of their names; what is none of the others is read as Parquet."""
+    kinds = {_kind_of(path): path for path in reversed(files)}
+    if len(kinds) > 1:
+        one, two = list(kinds.values())[-2:]
+        raise DataError(f"Files of one format are wanted, got {str(two)!r} and {str(one)!r}; open each on its own.")
+    (kind,) = kinds
+    if kind is ManifestSource and len(files) > 1:
+        raise DataError(f"One manifest is wanted, got {len(files)}; write their rows into one, or open each alone.")
+    return kind
+
+
+def _kind_of(path: Path) -> Any:
+    suffix = path.suffix.lower()
+    if suffix in KINDS:
+        return ManifestSource
+    if path.name.lower().endswith((".tar", *PACKED)):
+        return ShardSource
+    return ListSource if suffix in SUFFIXES else ParquetSource
+
+
+def _refuse_anywhere(anywhere: bool) -> None:
+    if anywhere:
+        raise DataError("anywhere=True is for the paths of a manifest (.csv, .tsv, .jsonl); leave it out.")
+
+
+def _refuse_columns(image: str | None, id: str | None, what: str) -> None:
+    if image is not None or id is not None:
+        option, value = ("image", image) if image is not None else ("id", id)
+        raise DataError(f"{option}={value!r} names a column, and {what}; leave it out.")

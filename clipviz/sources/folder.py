@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from clipviz.errors import DataError, nearest
-from clipviz.sources.base import Source
-
-SUFFIXES = frozenset(
-    {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".gif", ".webp", ".bmp", ".tif", ".tiff"}
-    | {".ppm", ".pgm", ".pbm", ".jp2", ".avif", ".ico", ".tga"}
-)
+from clipviz.sources.paths import SUFFIXES, PathsSource
 
 
-class FolderSource(Source):
+class FolderSource(PathsSource):
     """The pictures under ``root``, by their file's suffix, sorted by id.
 
     The id is the path below ``root`` with ``/``. Where there are subfolders, the metadata ``label`` is the topmost one
@@ -49,29 +43,14 @@ class FolderSource(Source):
     def _path(self, row: int) -> Path:
         return self.root / self._all_ids[row]
 
-    def _label(self, row: int) -> dict[str, Any]:
+    def _about(self, row: int) -> dict[str, Any]:
         first, slash, _ = self._all_ids[row].partition("/")
         return dict.fromkeys(self.columns, first if slash else None)
 
-    def _read(self, rows: Sequence[int]) -> Iterator[tuple[int, Any, dict[str, Any]]]:
-        for row in rows:
-            yield row, self._path(row), self._label(row)
 
-    def _contents(self, rows: Sequence[int]) -> Iterator[tuple[int, int, bytes]]:
-        for row in rows:
-            try:
-                with self._path(row).open("rb") as file:
-                    digest = hashlib.file_digest(file, "sha256").digest()
-                    yield row, file.tell(), digest
-            except OSError as error:
-                reason = error.strerror or error
-                raise DataError(
-                    f"{self._all_ids[row]!r} in {self.where_from} cannot be read for the fingerprint ({reason}); "
-                    "open the source again, or make the file readable."
-                ) from error
-
-    def _metadata(self, rows: Sequence[int]) -> list[dict[str, Any]]:
-        return [self._label(row) for row in rows]
+def has_pictures(root: Path) -> bool:
+    """Whether a picture file lies anywhere below ``root``; the search ends with the first."""
+    return any(Path(path).suffix.lower() in SUFFIXES for path in _files(root))
 
 
 def _files(root: Path) -> Iterator[str]:

@@ -135,7 +135,7 @@ def test_bad_places(folder, tmp_path):
         ("", "There is no file"),
         ([], "empty list"),
         ([folder], "pass the folder alone"),
-        (folder / "a" / "00.png", r"no Parquet file \(it begins with b'.x89PNG'"),
+        (folder / "a" / "00.png", "is one picture; pass it in a list"),
     ):
         with pytest.raises(DataError, match=word):
             open_source(data)
