@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from . import synth
     from .errors import ClipvizError, ClipvizWarning
+    from .evaluation import Evaluation, evaluate
     from .explanation import Heatmap, Heatmaps, explain, gradcam, list_explainers, register_explainer
     from .images import open_image
     from .model import Model, list_models, load
@@ -29,12 +30,14 @@ __version__ = "0.1.0"
 __all__ = [
     "ClipvizError",
     "ClipvizWarning",
+    "Evaluation",
     "Heatmap",
     "Heatmaps",
     "Model",
     "Prompt",
     "PromptSet",
     "__version__",
+    "evaluate",
     "explain",
     "gradcam",
     "list_explainers",
@@ -50,6 +53,7 @@ __all__ = [
 
 _ROOMS = {
     "errors": ("ClipvizError", "ClipvizWarning"),
+    "evaluation": ("Evaluation", "evaluate"),
     "explanation": ("Heatmap", "Heatmaps", "explain", "gradcam", "list_explainers", "register_explainer"),
     "images": ("open_image",),
     "model": ("Model", "list_models", "load"),

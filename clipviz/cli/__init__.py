@@ -1,5 +1,6 @@
 """The command line: ``clipviz COMMAND``, also ``python -m clipviz``."""
 
+from . import evaluate as evaluate  # adds its group of commands
 from .commands import main
 
 __all__ = ["main"]

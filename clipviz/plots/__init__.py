@@ -4,10 +4,11 @@ Every function returns a matplotlib Figure, or pixels, and shows nothing: pyplot
 global settings stay untouched, so that threads, notebooks and servers can draw at once.
 """
 
+from clipviz.plots.bar_chart import bars
 from clipviz.plots.blending import rgba
 from clipviz.plots.canvas import Canvas, png
 from clipviz.plots.picture import UNIT, overlay
 from clipviz.plots.scale import Scale, scale_of, shared_scale
 from clipviz.plots.sheet import grid
 
-__all__ = ["UNIT", "Canvas", "Scale", "grid", "overlay", "png", "rgba", "scale_of", "shared_scale"]
+__all__ = ["UNIT", "Canvas", "Scale", "bars", "grid", "overlay", "png", "rgba", "scale_of", "shared_scale"]

@@ -1,0 +1,17 @@
+"""How good is a model at a task? `evaluate` measures it; tasks stand in one registry, one file each."""
+
+from .metrics import zero_shot_metrics
+from .registry import list_tasks, register_task
+from .result import Evaluation
+from .vectors import class_vectors, prompt_accuracy
+from .verb import evaluate
+
+__all__ = [
+    "Evaluation",
+    "class_vectors",
+    "evaluate",
+    "list_tasks",
+    "prompt_accuracy",
+    "register_task",
+    "zero_shot_metrics",
+]

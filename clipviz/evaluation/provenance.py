@@ -1,0 +1,34 @@
+"""What a figure comes from: model, data, half, labels, seed and versions."""
+
+from __future__ import annotations
+
+import platform
+from functools import cache
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+from .. import __version__
+
+if TYPE_CHECKING:
+    from ..sources import Source
+    from .registry import Question
+
+
+def about_run(question: Question, part: Source, **more: Any) -> dict[str, Any]:
+    """Plain values for JSON; ``part`` are the pictures that were asked for, its fingerprint over their bytes."""
+    return {
+        "model": dict(question.model.provenance),
+        "data": {"where": part.where_from, "fingerprint": part.fingerprint, "pictures": len(part)},
+        "half": part.part,
+        "truth": question.truth,
+        **more,
+        "seed": question.seed,
+        "versions": _versions(),
+    }
+
+
+@cache
+def _versions() -> dict[str, str]:
+    libraries = {"numpy": "numpy", "torch": "torch", "open_clip": "open_clip_torch", "pillow": "pillow"}
+    found = {name: version(package) for name, package in libraries.items()}
+    return {"clipviz": __version__, "python": platform.python_version(), **found}
