@@ -29,7 +29,7 @@ class VisionTransformer(Tower):
         self.proj = nn.Parameter(scale * torch.randn(width, embed_dim))
 
     def forward(self, pixels: Tensor, see: Taps = BLIND, attend: Mapping[int, Attend] | None = None) -> Tensor:
-        return self._blocks(see("embed", self.embed(pixels)), see, attend, start=0)
+        return self.pool(see("embed", self.embed(pixels)), see, attend, start=0)
 
     def embed(self, pixels: Tensor, keep: Tensor | None = None) -> Tensor:
         """The first residual stream [N, 1 + patches, D]. ``keep`` [N, k]: the patches that are not dropped (FLIP)."""
@@ -40,7 +40,10 @@ class VisionTransformer(Tower):
         cls = (self.class_embedding + self.positional_embedding[0]).expand(x.shape[0], 1, -1)
         return self.ln_pre(torch.cat([cls.to(x.dtype), x], dim=1))  # [N, 1 + h*w, D]
 
-    def _blocks(self, x: Tensor, see: Taps, attend: Mapping[int, Attend] | None, start: int) -> Tensor:
+    def pool(
+        self, x: Tensor, see: Taps = BLIND, attend: Mapping[int, Attend] | None = None, start: int = 0
+    ) -> Tensor:
+        """From a residual stream [N, 1 + patches, D] before block ``start`` to embeddings [N, E]; some patches may lack."""
         x = self.transformer(x, see, attend, start=start, pool_first=True)
         return self._project(see("features", self.ln_post(x[:, 0])))  # [N, D] -> [N, E]
 
@@ -59,9 +62,9 @@ class VisionTransformer(Tower):
         if tap == "features":
             return self._project(value)
         if tap == "embed":
-            return self._blocks(value, BLIND, attend, start=0)
+            return self.pool(value, BLIND, attend, start=0)
         i = int(tap.split(".")[1])
         if tap == f"block.{i}":
-            return self._blocks(value, BLIND, attend, start=i + 1)
+            return self.pool(value, BLIND, attend, start=i + 1)
         stream = held[stream_before(tap)[0]]
-        return self._blocks(stream, Taps(instead={tap: value}), attend, start=i)
+        return self.pool(stream, Taps(instead={tap: value}), attend, start=i)

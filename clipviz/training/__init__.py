@@ -4,12 +4,26 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .recipe import DataRecipe, ModelRecipe, OptimRecipe, Recipe, read_recipe
+from .data_recipe import CaptionRecipe, DataRecipe, SourceRecipe
+from .reading import read_recipe
+from .recipe import KeepRecipe, LossRecipe, MemoryRecipe, ModelRecipe, OptimRecipe, Recipe
 
 if TYPE_CHECKING:
     from .loop import train
 
-__all__ = ["DataRecipe", "ModelRecipe", "OptimRecipe", "Recipe", "read_recipe", "train"]
+__all__ = [
+    "CaptionRecipe",
+    "DataRecipe",
+    "KeepRecipe",
+    "LossRecipe",
+    "MemoryRecipe",
+    "ModelRecipe",
+    "OptimRecipe",
+    "Recipe",
+    "SourceRecipe",
+    "read_recipe",
+    "train",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -13,16 +13,22 @@ from ..clip.transformer import Block
 from ..clip.vit import VisionTransformer
 from .recipe import Recipe
 
-NEIGHBOURS = [(dx, dy) for dy in (-1, 0, 1) for dx in (-1, 0, 1) if (dx, dy) != (0, 0)]
+NEIGHBOURS = [(-1, 0), (1, 0), (0, -1), (0, 1), (-1, -1), (1, 1), (-1, 1), (1, -1)]  # those that share a side first
 
 
 def make_optimizer(clip: CLIP, recipe: Recipe) -> torch.optim.Optimizer:
-    """AdamW that decays matrices, and neither gains, biases, the class token nor the logit scale."""
+    """AdamW that decays matrices, and neither gains, biases, the class token nor the logit scale.
+
+    Where the recipe says 0, beta2 and eps are the paper's for the kind of vision tower (its table 18).
+    """
     o = recipe.optim
-    matrices = [p for name, p in clip.named_parameters() if _decays(name, p)]
-    others = [p for name, p in clip.named_parameters() if not _decays(name, p)]
+    vit = isinstance(clip.visual, VisionTransformer)
+    betas = (o.beta1, o.beta2 or (0.98 if vit else 0.999))
+    trained = [(name, p) for name, p in clip.named_parameters() if p.requires_grad]
+    matrices = [p for name, p in trained if _decays(name, p)]
+    others = [p for name, p in trained if not _decays(name, p)]
     groups = [{"params": matrices, "weight_decay": o.weight_decay}, {"params": others, "weight_decay": 0.0}]
-    return torch.optim.AdamW(groups, lr=o.learning_rate, betas=o.betas, eps=o.eps)
+    return torch.optim.AdamW(groups, lr=o.learning_rate, betas=betas, eps=o.eps or (1e-6 if vit else 1e-8))
 
 
 def _decays(name: str, parameter: Tensor) -> bool:
@@ -31,11 +37,10 @@ def _decays(name: str, parameter: Tensor) -> bool:
 
 def rate(recipe: Recipe, step: int) -> float:
     """The learning rate of a step: a linear warm-up, then half a cosine down to zero."""
-    warm = max(1, round(recipe.optim.warm_up * recipe.steps))
+    warm, peak = recipe.warm_steps, recipe.optim.learning_rate
     if step < warm:
-        return recipe.optim.learning_rate * (step + 1) / warm
-    along = (step - warm) / max(1, recipe.steps - warm)
-    return recipe.optim.learning_rate * 0.5 * (1 + math.cos(math.pi * along))
+        return peak * (step + 1) / warm
+    return peak * 0.5 * (1 + math.cos(math.pi * (step - warm) / (recipe.steps - warm)))
 
 
 @torch.no_grad()
@@ -64,10 +69,11 @@ def settle(clip: CLIP) -> None:
     for attention in attentions:
         nn.init.normal_(attention.in_proj_weight[: 2 * width], std=0.02)
     sharp = 1.1  # four fifths of a head's attention on its neighbour
-    for attention in attentions[:-1]:
+    heads = width // head
+    for number, attention in enumerate(attentions[:-1]):
         queries, keys = attention.in_proj_weight[:width], attention.in_proj_weight[width : 2 * width]
-        for i in range(width // head):
-            dx, dy = NEIGHBOURS[i % len(NEIGHBOURS)]
+        for i in range(heads):
+            dx, dy = NEIGHBOURS[(number * heads + i) % len(NEIGHBOURS)]  # what one block leaves out, the next looks at
             rows = slice(i * head, (i + 1) * head)
             queries[rows, -head:] += sharp * torch.block_diag(_turn(dx, waves), _turn(dy, waves))
             keys[rows, -head:] += sharp * torch.eye(head)

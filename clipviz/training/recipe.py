@@ -1,22 +1,50 @@
-"""A training recipe: what `train` needs to know, in a TOML file, with no key that is not understood."""
+"""A training recipe: all that `train` needs to know, in frozen dataclasses that a TOML file fills."""
 
 from __future__ import annotations
 
 import dataclasses
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
+from ..clip import ARCHITECTURES
 from ..errors import SpecError, nearest
-from ..synth import LEVELS
+from .data_recipe import CaptionRecipe, DataRecipe, SourceRecipe
+
+__all__ = [
+    "CaptionRecipe",
+    "DataRecipe",
+    "KeepRecipe",
+    "LossRecipe",
+    "MemoryRecipe",
+    "ModelRecipe",
+    "OptimRecipe",
+    "Recipe",
+    "SourceRecipe",
+]
+
+TEXT_TOWERS, STARTS, VOCABULARIES = ("transformer", "cbow"), ("paper", "convolution"), ("all", "seen")
+TEXTS, PRECISIONS, DISTRIBUTED = ("batch", "all"), ("float32", "bfloat16", "float16", "float64"), ("ddp", "fsdp2")
+TOWERS = ("visual", "text")
 
 
 @dataclass(frozen=True)
 class ModelRecipe:
-    """The shape of the network (see `clipviz.clip.Config`); the vocabulary and the context of 16 are fixed."""
+    """The network: one of the paper's by name, or the numbers of a small vision transformer.
 
+    ``architecture`` names one of ``clipviz.clip.ARCHITECTURES``; the numbers below then do not count. ``weights``
+    begins from a model that ``clipviz.load`` reads (a folder, a file, "ViT-B-32:openai"); its shape is taken too.
+    ``frozen`` towers ("visual" is locked-image tuning) keep their weights. ``start="convolution"`` begins the
+    vision tower as a small convolutional network. ``vocabulary="seen"`` trains rows of the token embedding for
+    the tokens of the recipe's captions alone.
+    """
+
+    architecture: str = ""
+    weights: str = ""
+    frozen: tuple[str, ...] = ()
+    text: str = "transformer"
+    start: str = "paper"
+    vocabulary: str = "all"
     image_size: int = 56
     patch_size: int = 8
     width: int = 256
@@ -26,40 +54,71 @@ class ModelRecipe:
     text_width: int = 128
     text_layers: int = 1
     text_heads: int = 2
+    context_length: int = 16
 
 
 @dataclass(frozen=True)
-class DataRecipe:
-    """What is drawn and said. ``easy_share`` of a batch is easy scenes at first, fading to none at ``easy_until``."""
+class LossRecipe:
+    """What is asked of a batch.
 
-    level: str = "hard"
-    scenes: int = 40_000
-    easy_scenes: int = 0
-    easy_share: float = 0.0
-    easy_until: float = 0.5
-    shift: int = 3
-    flip: bool = True
-    templates: tuple[str, ...] = ("a {} {}",)
-    colour_templates: tuple[str, ...] = ()
-    shape_templates: tuple[str, ...] = ()
+    ``multi_positive``: every text that is true of a picture is a positive, not its own alone; for captions that
+    repeat. ``texts``: "batch" says one caption of each picture; "all" says every concept of the (closed) captions
+    once a step. ``local_weight`` adds the loss of each text's best patch alone (vision transformers).
+    """
+
+    multi_positive: bool = False
+    texts: str = "batch"
+    local_weight: float = 0.0
 
 
 @dataclass(frozen=True)
 class OptimRecipe:
-    """AdamW with a linear warm-up and a cosine to zero."""
+    """AdamW with a linear warm-up and a cosine to zero; 0 takes the paper's value for the kind of vision tower.
+
+    ``samples`` are pairs in all and ``batch`` pairs a step, over all processes. ``beta2`` and ``eps`` are 0.999
+    and 1e-8 for a ResNet, 0.98 and 1e-6 for a vision transformer. ``warm_up`` is a share of the steps below 1, and a number of
+    steps from 1 on. ``keep_patches`` drops the other patches at random until ``full_from`` of the run is done.
+    """
 
     samples: int = 100_000
     batch: int = 64
     learning_rate: float = 1e-3
     warm_up: float = 0.05
     weight_decay: float = 0.2
-    betas: tuple[float, float] = (0.9, 0.98)
-    eps: float = 1e-6
-    clip_norm: float = 1.0
+    beta1: float = 0.9
+    beta2: float = 0.0
+    eps: float = 0.0
+    clip_norm: float = 0.0
     keep_patches: float = 1.0
-    local_weight: float = 0.0  # of the loss on each text's best patch
-    local_from: float = 0.0  # the share of the run after which it counts
-    bfloat16: bool = True
+    full_from: float = 0.8
+
+
+@dataclass(frozen=True)
+class MemoryRecipe:
+    """What makes a large batch fit; each alone, and none changes what is learnt but by rounding.
+
+    ``micro_batch``: pairs (pictures, and texts) that a process runs at a time, by two-pass gradient caching; 0 runs
+    all at once. ``checkpoint_activations`` computes each block again in the backward pass. ``half_moments`` keeps
+    Adam's statistics in bfloat16, ``half_text`` the text tower's weights, both rounded stochastically.
+    """
+
+    micro_batch: int = 0
+    checkpoint_activations: bool = False
+    precision: str = "float32"
+    half_moments: bool = False
+    half_text: bool = False
+    distributed: str = "ddp"
+
+
+@dataclass(frozen=True)
+class KeepRecipe:
+    """How often things are written: checkpoints every so many seconds or steps (0: never by that measure)."""
+
+    seconds: float = 60.0
+    steps: int = 0
+    last: int = 2
+    log_steps: int = 20
+    dev_steps: int = 0
 
 
 @dataclass(frozen=True)
@@ -68,85 +127,69 @@ class Recipe:
 
     name: str = "unnamed"
     seed: int = 0
-    threads: int = 2
-    checkpoint_seconds: float = 60.0
+    threads: int = 0
+    deterministic: bool = True
     model: ModelRecipe = field(default_factory=ModelRecipe)
     data: DataRecipe = field(default_factory=DataRecipe)
+    loss: LossRecipe = field(default_factory=LossRecipe)
     optim: OptimRecipe = field(default_factory=OptimRecipe)
+    memory: MemoryRecipe = field(default_factory=MemoryRecipe)
+    keep: KeepRecipe = field(default_factory=KeepRecipe)
 
     def __post_init__(self) -> None:
-        m, d, o = self.model, self.data, self.optim
-        _demand(d.level in LEVELS, f"data.level={d.level!r} is no level of scenes. {nearest(d.level, LEVELS)}")
+        m, s, o, y, k = self.model, self.loss, self.optim, self.memory, self.keep
+        if m.architecture:
+            _among(m.architecture, ARCHITECTURES, "model.architecture")
+        _among(m.text, TEXT_TOWERS, "model.text")
+        _among(m.start, STARTS, "model.start")
+        _among(m.vocabulary, VOCABULARIES, "model.vocabulary")
+        for tower in m.frozen:
+            _among(tower, TOWERS, "model.frozen")
+        _among(s.texts, TEXTS, "loss.texts")
+        _among(y.precision, PRECISIONS, "memory.precision")
+        _among(y.distributed, DISTRIBUTED, "memory.distributed")
         _demand(m.image_size % m.patch_size == 0, f"model.image_size={m.image_size} must be a multiple of patch_size.")
         _demand(m.width % m.head_width == 0, f"model.width={m.width} must be a multiple of head_width={m.head_width}.")
         _demand(m.text_width % m.text_heads == 0, f"model.text_width={m.text_width} must be a multiple of text_heads.")
         _demand(
-            o.batch >= 1 and o.samples >= o.batch,
-            f"optim.samples={o.samples} must hold at least one batch of {o.batch}.",
+            m.start == "paper" or not (m.architecture or m.weights),
+            'model.start="convolution" sets first values, and model.architecture or model.weights brings its own; '
+            "leave one out.",
         )
-        _demand(d.scenes >= o.batch, f"data.scenes={d.scenes} must fill at least one batch of {o.batch}.")
+        _demand(s.texts == "batch" or s.multi_positive, 'loss.texts="all" needs loss.multi_positive = true.')
+        _demand(
+            o.batch >= 2, f"optim.batch={o.batch}: the loss of a picture alone is zero, it needs others; give 2 or more."
+        )
+        _demand(o.samples >= o.batch, f"optim.samples={o.samples} must hold at least one batch of {o.batch}.")
         _demand(0 < o.keep_patches <= 1, f"optim.keep_patches={o.keep_patches} must be above 0 and at most 1.")
-        _demand(o.local_weight == 0 or o.keep_patches == 1, "optim.local_weight needs optim.keep_patches = 1.")
-        _demand(0 <= d.easy_share <= 1, f"data.easy_share={d.easy_share} must be within 0 and 1.")
-        _demand(d.easy_share == 0 or d.easy_scenes > 0, "data.easy_share needs data.easy_scenes above 0.")
-        _demand(len(d.templates) > 0, 'data.templates is empty: give at least "a {} {}".')
+        _demand(0 <= o.full_from <= 1, f"optim.full_from={o.full_from} must be within 0 and 1.")
+        _demand(o.learning_rate > 0, f"optim.learning_rate={o.learning_rate} must be above 0.")
+        _demand(
+            0 <= self.warm_steps < self.steps,
+            f"optim.warm_up={o.warm_up} makes {self.warm_steps} steps of warm-up, and the run has {self.steps}: the "
+            "schedule is shorter than its warm-up; give more samples or less warm-up.",
+        )
+        _demand(0 <= y.micro_batch <= o.batch, f"memory.micro_batch={y.micro_batch} must be within 0 and the batch.")
+        _demand(k.last >= 1, f"keep.last={k.last} must be 1 or more: the newest checkpoint is what a run resumes from.")
+        _demand(k.log_steps >= 1, f"keep.log_steps={k.log_steps} must be 1 or more.")
 
     @property
     def steps(self) -> int:
         return self.optim.samples // self.optim.batch
 
+    @property
+    def warm_steps(self) -> int:
+        warm = self.optim.warm_up
+        return round(warm * self.steps) if warm < 1 else round(warm)
+
     def to_dict(self) -> dict[str, Any]:
+        """Plain values, which `read_recipe` reads back to an equal recipe."""
         return dataclasses.asdict(self)
 
 
-def read_recipe(source: str | Path | Mapping[str, Any]) -> Recipe:
-    """Read a recipe from a TOML file, or from a mapping of the same form.
-
-    Raises SpecError where a key is unknown (naming the nearest), where a value has another type than the
-    default's, or where two keys contradict each other.
-
-    >>> read_recipe({"name": "mine", "optim": {"batch": 32}}).optim.batch
-    32
-    """
-    if isinstance(source, Mapping):
-        return _fill(Recipe, source, "")
-    path = Path(source)
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise SpecError(
-            f"The recipe {str(path)!r} cannot be read ({error.strerror}); give the path of a TOML file."
-        ) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SpecError(f"The recipe {str(path)!r} is no TOML ({error}).") from error
-    return _fill(Recipe, content, "")
-
-
-def _fill(kind: Any, content: Mapping[str, Any], where: str) -> Any:
-    default = kind()
-    known = {f.name: getattr(default, f.name) for f in dataclasses.fields(kind)}
-    values = {}
-    for key, value in content.items():
-        if key not in known:
-            raise SpecError(f"The recipe has the unknown key {where + key!r}. {nearest(key, known)}")
-        values[key] = _value(value, known[key], where + key)
-    return kind(**values)
-
-
-def _value(value: Any, like: Any, name: str) -> Any:
-    if dataclasses.is_dataclass(like):
-        if not isinstance(value, Mapping):
-            raise SpecError(f"The recipe's {name!r} is {value!r}, and must be a table [{name}].")
-        return _fill(type(like), value, f"{name}.")
-    if isinstance(like, float) and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if isinstance(like, tuple) and isinstance(value, (list, tuple)):
-        kind = type(like[0]) if like else str
-        if all(type(v) is kind for v in value) and (kind is str or len(value) == len(like)):
-            return tuple(value)
-    elif type(value) is type(like):
-        return value
-    raise SpecError(f"The recipe's {name!r} is {value!r}, and must be like its default, {like!r}.")
+def _among(value: str, known: Mapping[str, Any] | tuple[str, ...], name: str) -> None:
+    if value not in known:
+        raise SpecError(f"The recipe's {name!r} is {value!r}, which is none of its values. {nearest(value, known)}")
 
 
 def _demand(held: bool, sentence: str) -> None:
