@@ -81,7 +81,7 @@ def open_source(
         if kind is ManifestSource:
             return ManifestSource(files[0], anywhere=anywhere, **options)  # type: ignore[arg-type]
         _refuse_anywhere(anywhere)
-        if kind is ListSource and not isinstance(data, list | tuple) and len(files) == 1:
+        if kind is ListSource and not isinstance(data, list | tuple) and Path(data).expanduser() in files:
             raise DataError(f"{str(files[0])!r} is one picture; pass it in a list, or the folder that it lies in.")
         if kind is not ListSource:
             return kind(files, **options)

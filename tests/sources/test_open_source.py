@@ -2,6 +2,10 @@
 
 import hashlib
 import io
+import multiprocessing
+import tarfile
+from concurrent.futures import ProcessPoolExecutor
+from operator import attrgetter, methodcaller
 
 import numpy as np
 import pytest
@@ -127,6 +131,67 @@ def test_every_place_opens_what_lies_there(folder, tmp_path):
 def test_other_things_are_no_source(data):
     with pytest.raises(DataError, match="pass a folder of pictures"):
         open_source(data)
+
+
+def formats(tmp_path):
+    """The same twelve pictures in every format."""
+    folder = tmp_path / "set"
+    folder.mkdir()
+    names = [f"{i:02d}" for i in range(12)]
+    for i, name in enumerate(names):
+        (folder / name).with_suffix(".png").write_bytes(png(i))
+    yield open_source(folder)
+    yield open_source(sorted(folder.glob("*.png")))
+    lines = "".join(f"set/{name}.png,{name}\n" for name in names)
+    (tmp_path / "list.csv").write_text("path,name\n" + lines)
+    yield open_source(tmp_path / "list.csv", columns=["name"])
+    yield open_source(table(tmp_path / "t.parquet", file=names, image=[png(i) for i in range(12)], name=names))
+    with tarfile.open(tmp_path / "s.tar", "w") as tar:
+        for path in sorted(folder.glob("*.png")):
+            tar.add(path, path.name)
+    yield open_source(tmp_path / "s.tar")
+
+
+def test_every_format_goes_to_a_fresh_process_and_serves_there(tmp_path):
+    sources = list(formats(tmp_path))
+    assert len({type(source) for source in sources}) == 5
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        for source in sources:
+            part = source.select(range(11, 0, -2))
+            part.bytes(0)  # whatever this opens or keeps stays here
+            assert pool.submit(methodcaller("bytes", 5), part).result() == png(11)
+            assert pool.submit(methodcaller("__getitem__", 5), part).result().metadata == part[5].metadata
+            assert pool.submit(attrgetter("fingerprint"), part).result() == part.fingerprint
+
+
+def test_every_format_has_the_same_manners(tmp_path):
+    for source in formats(tmp_path):
+        assert len(source) == 12 == len(source.ids) == len(list(source)) and source.failed == []
+        assert [source.bytes(name) for name in source.ids] == [png(i) for i in range(12)]
+        assert source.table().index.tolist() == list(source.ids)
+        assert source[np.int64(3)].id == source.ids[3] == source[-9].id
+        for read in (source.bytes, source.__getitem__):
+            with pytest.raises(IndexError):
+                read(12)
+            with pytest.raises(DataError, match="There is no picture 'nothing'"):
+                read("nothing")
+            with pytest.raises(DataError, match=r"take source\.select"):
+                read(slice(0, 2))
+
+
+def test_two_formats_in_one_list_and_addresses(folder, tmp_path):
+    one = table(tmp_path / "one.parquet", file=["a", "b"], image=[png(0), png(1)])
+    (tmp_path / "a.csv").write_text("path\nx.png\n")
+    with pytest.raises(DataError, match=r"one format are wanted, got .*one\.parquet' and .*a\.csv"):
+        open_source([one, tmp_path / "a.csv"])
+    with pytest.raises(DataError, match="One manifest is wanted, got 2"):
+        open_source([tmp_path / "a.csv"] * 2)
+    assert open_source(str(tmp_path / "on[e].parquet")).ids == ("a", "b")
+    assert open_source(str(folder / "a" / "0[0-3].png")).ids == ("00.png", "02.png")
+    assert open_source(str(folder / "a" / "0[0-1].png")).ids == ("00.png",)
+    (tmp_path / "b.tar").touch()
+    with pytest.raises(DataError, match=r"shards such as 'b\.tar' and also Parquet"):
+        open_source(tmp_path)
 
 
 def test_bad_places(folder, tmp_path):

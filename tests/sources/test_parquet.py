@@ -164,6 +164,61 @@ def test_a_source_travels_to_another_process(tmp_path):
     assert again.ids == source.ids and again.fingerprint == source.fingerprint and again.part == "dev"
 
 
+def test_single_rows_in_any_order_equal_the_rows_in_theirs(tmp_path):
+    box = [[i, i] for i in range(9)] + [None]
+    files = []
+    for i, rows in ((0, 2), (4, 100), (7, 1)):
+        part = slice(i, {0: 4, 4: 7, 7: 10}[i])
+        files.append(
+            write(tmp_path / f"{i}.parquet", rows, file=NAMES[part], image=PICTURES[part], box=box[part], n=NAMES[part])
+        )
+    files.insert(
+        1,
+        write(
+            tmp_path / "none.parquet",
+            file=pa.array([], pa.string()),
+            image=pa.array([], pa.binary()),
+            box=pa.array([], pa.list_(pa.int64())),
+            n=pa.array([], pa.string()),
+        ),
+    )
+    source = open_source(files, columns=["box", "image"])
+    for row in (9, 0, 4, 3, 6, 7, 2, 9, 8, 1, 5):
+        item = source[row]
+        assert source.bytes(row) == source.bytes(NAMES[row]) == PICTURES[row] and same(item, PICTURES[row])
+        assert item.metadata == {"box": box[row], "image": PICTURES[row]} and item.id == NAMES[row]
+    part = source.select([8, 2])
+    assert [part.bytes(i) for i in (1, 0, -1)] == [PICTURES[8], PICTURES[2], PICTURES[8]]
+
+
+def test_row_groups_are_read_once_while_they_are_kept(tmp_path):
+    source = open_source(write(tmp_path / "a.parquet", 2, file=NAMES, image=PICTURES))
+    assert [source.bytes(i) for i in (0, 9, 5)] == [PICTURES[i] for i in (0, 9, 5)]
+    (tmp_path / "a.parquet").write_bytes(b"gone")
+    assert [source.bytes(i) for i in (1, 8, 4)] == [PICTURES[i] for i in (1, 8, 4)]
+    assert source.select([8]).bytes(0) == PICTURES[8]  # parts share what is kept
+    with pytest.raises(DataError, match="no Parquet file"):
+        source.bytes(2)
+    with pytest.raises(DataError, match="no Parquet file"):
+        pickle.loads(pickle.dumps(source)).bytes(0)  # a copy in another process begins with nothing
+
+
+def test_little_is_kept_where_little_fits(tmp_path, monkeypatch):
+    monkeypatch.setattr("clipviz.sources.parquet.KEPT", 2 * len(PICTURES[0]) + 100)
+    source = open_source(write(tmp_path / "a.parquet", 1, file=NAMES, image=PICTURES))
+    for row in (0, 1, 2, 9, 0, 5, 0):
+        assert source.bytes(row) == PICTURES[row] and len(source._recent) <= 2
+
+
+def test_rows_without_a_picture_fail_alone(tmp_path):
+    struct = pa.array([{"bytes": PICTURES[0]}, {"bytes": None}, None], pa.struct([("bytes", pa.binary())]))
+    source = open_source(write(tmp_path / "a.parquet", image=struct))
+    assert source.bytes(0) == PICTURES[0] and source.bytes(1) == source.bytes(2) == b""
+    with pytest.raises(DataError, match="0 bytes"):
+        source[2]
+    assert [name for name, _ in source.failed] == ["2"]
+
+
 # ---- the shared data: counted once, so that nobody moves the line between dev and report unseen
 
 COUNTS = {"tiny-imagenet/val-00": (5050, 2504, 2546), "fairface/val-00": (3000, 1475, 1525)}
@@ -187,3 +242,15 @@ def test_real_rows(shared):
     assert faces[2999].image.size == (112, 112) and set(faces[2999].metadata) == {"age", "gender", "race"}
     train = open_source(sorted((shared / "data/fairface").glob("train-*.parquet")))
     assert len(train) == 12000 and train[11999].id == train.ids[-1]
+
+
+def test_all_training_photographs_in_order_and_out_of_it(shared):
+    source = open_source(sorted((shared / "data/tiny-imagenet").glob("train-*.parquet")))
+    assert len(source) == 54540 == len(source.table())
+    places = np.random.default_rng(0).permutation(54540)[:2000]
+    chosen = source.select(places)
+    in_order = {chosen.ids[i]: data for i, (_, data, _) in enumerate(chosen._read(chosen._chosen))}
+    assert all(source.bytes(place) == in_order[source.ids[place]] for place in places)
+    for place in places[:20]:
+        assert source[place].metadata == chosen[source.ids[place]].metadata
+    assert source.failed == []
