@@ -102,6 +102,8 @@ def prompt_accuracy(
     >>> prompt_accuracy(clip, pixels, truth, class_vectors(model, names))  # doctest: +SKIP
     {'top1': 0.22, 'top5': 0.47, 'balanced': 0.22, 'chance': 0.005, 'majority': 0.007}
     """
+    if not len(pixels):
+        raise InputError("There are no pixels to score; pass at least one picture [N, 3, S, S].")
     tower: Any = (network.network if isinstance(network, Model) else network).visual
     first = next(tower.parameters())
     modes = [(module, module.training) for module in tower.modules()]  # a frozen part may be in another mode
@@ -111,8 +113,6 @@ def prompt_accuracy(
     finally:
         for module, training in modes:
             module.training = training
-    if not parts:
-        raise InputError("There are no pixels to score; pass at least one picture [N, 3, S, S].")
     images = F.normalize(torch.cat(parts).float(), dim=-1).cpu().numpy()
     classes = vectors.detach().float().cpu().numpy() if isinstance(vectors, Tensor) else np.asarray(vectors)
     return zero_shot_metrics(images, classes, truth.cpu().numpy() if isinstance(truth, Tensor) else truth)
