@@ -1,4 +1,4 @@
-"""Train a CLIP from a recipe: the first trainer, small and plain."""
+"""Train a CLIP from a recipe: exact at any batch, resumable at any moment."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from .reading import read_recipe
 from .recipe import KeepRecipe, LossRecipe, MemoryRecipe, ModelRecipe, OptimRecipe, Recipe
 
 if TYPE_CHECKING:
-    from .loop import train
+    from .loop import model_at, train
 
 __all__ = [
     "CaptionRecipe",
@@ -21,6 +21,7 @@ __all__ = [
     "OptimRecipe",
     "Recipe",
     "SourceRecipe",
+    "model_at",
     "read_recipe",
     "train",
 ]
@@ -28,8 +29,8 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     # The loop imports torch; the processes that draw pictures import this package and have no use for it.
-    if name == "train":
-        from .loop import train
+    if name in ("train", "model_at"):
+        from . import loop
 
-        return train
+        return getattr(loop, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

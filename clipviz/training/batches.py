@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from .captions import Captions, Concepts
 from .pictures import open_pictures
 from .plan import Plan
 from .recipe import Recipe
+from .tokens import tokenize
 
 MOST_TRIES = 100  # damaged pictures in a row before a source counts as broken
 
@@ -141,26 +141,3 @@ def read_ahead(batches: Batches, start: int, workers: int) -> Iterator[Batch]:
 
 def image_size(recipe: Recipe) -> int:
     return recipe.model.image_size
-
-
-def tokenize(texts: Iterable[str], context: int) -> Tensor:
-    """CLIP's byte-pair tokens [N, L] with the ids of the released vocabulary, cut after the longest text."""
-    rows = [_tokens(text, context) for text in texts]
-    longest = max((len(row) for row in rows), default=1)
-    out = torch.zeros(len(rows), longest, dtype=torch.long)
-    for i, row in enumerate(rows):
-        out[i, : len(row)] = torch.tensor(row)
-    return out
-
-
-@lru_cache(maxsize=200_000)
-def _tokens(text: str, context: int) -> tuple[int, ...]:
-    row = _tokenizer()([text], context_length=context)[0]
-    return tuple(row[: int(row.argmax()) + 1].tolist())
-
-
-@lru_cache(maxsize=1)
-def _tokenizer() -> Any:
-    import open_clip
-
-    return open_clip.get_tokenizer("ViT-B-32")

@@ -114,7 +114,10 @@ def _filled(template: str, words: Mapping[str, str]) -> str:
 
 
 def _sayer(
-    source: SourceRecipe, group: CaptionRecipe, names: Mapping[str, Mapping[str, list[str]]], rows: Sequence[Sequence[Row]]
+    source: SourceRecipe,
+    group: CaptionRecipe,
+    names: Mapping[str, Mapping[str, list[str]]],
+    rows: Sequence[Sequence[Row]],
 ) -> tuple[list[str], Callable[[Row], Concept | None]]:
     """The columns that decide what a caption says, and what it says of a row; None for nothing."""
     used = sorted({column for template in group.templates for column in COLUMN.findall(template)})
@@ -148,7 +151,9 @@ def _sayer(
                     f"The recipe names the values of {column!r} of {source.label!r}, but not {value!r}. "
                     f"{nearest(str(value), names[column])}"
                 )
-            clean = tuple(str(word).strip() for word in words if word is not None and str(word).strip() not in ("", "nan"))
+            clean = tuple(
+                str(word).strip() for word in words if word is not None and str(word).strip() not in ("", "nan")
+            )
             if not clean:
                 return None
             said.append((column, clean))

@@ -75,7 +75,7 @@ class SourceRecipe:
             raise SpecError(f"A source of kind {self.kind!r} draws n={self.n} pictures; give n = 1000, for example.")
         if bool(self.caption) == bool(self.captions):
             raise SpecError(
-                f"The source {self.label!r} needs either caption = \"column\" or [[data.sources.captions]] with "
+                f'The source {self.label!r} needs either caption = "column" or [[data.sources.captions]] with '
                 "templates, and not both."
             )
         for caption in self.captions:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import signal
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -19,11 +20,14 @@ from ..files import write
 from ..weights.network import OPENAI_MEAN, OPENAI_STD
 from .batches import Batch, Batches, read_ahead
 from .checkpoint import Checkpoints, check_recipe
+from .dev import Dev
 from .network import VOCABULARY, build, save, seen_tokens
 from .optim import make_optimizer, rate
 from .reading import read_recipe
 from .recipe import Recipe
+from .record import write_record
 from .step import Step
+from .stopping import Stopping
 from .towers import Towers
 
 CHECKPOINTS, METRICS, MODEL, CACHE = "checkpoints", "metrics.jsonl", "model", "cache"
@@ -70,31 +74,37 @@ class Run:
         if self.checkpoints.steps() and not resume:
             raise DataError(f"{str(out)!r} already holds a run: pass resume=True to go on with it, or another out.")
         self.began = time.perf_counter()
-        self.batches = Batches(recipe, out / CACHE, quiet=quiet)
+        cache = out / CACHE
+        self.batches = Batches(recipe, cache, quiet=quiet)
+        size, context = self.batches.size, self.batches.context
+        self.dev = [Dev(source, size, context, cache, quiet) for source in recipe.data.dev]
         self.seen: Tensor | None = None
         if recipe.model.vocabulary == "seen":
             texts = (text for concept in self.batches.concepts.every for text in concept.wordings())
-            self.seen = seen_tokens(texts, recipe.model.context_length)
+            self.seen = seen_tokens(texts, context)
         self.clip = build(recipe, self.seen).train()
         self.occurred = torch.zeros(VOCABULARY, dtype=torch.bool)
         self.optimizer = make_optimizer(self.clip, recipe)
         local = recipe.loss.local_weight > 0
-        towers = Towers(self.clip, OPENAI_MEAN, OPENAI_STD, local=local, precision=recipe.memory.precision)
-        self.step = Step(
-            towers, recipe.memory.micro_batch, recipe.loss.multi_positive, recipe.loss.local_weight
-        )
-        self.done, self.losses, self.seconds = 0, [], 0.0
+        self.towers = Towers(self.clip, OPENAI_MEAN, OPENAI_STD, local=local, precision=recipe.memory.precision)
+        self.step = Step(self.towers, recipe.memory.micro_batch, recipe.loss.multi_positive, recipe.loss.local_weight)
+        self.done, self.seconds = 0, 0.0
+        self.losses: list[float] = []
         self.skipped: list[tuple[str, str, str]] = []
+        self.best = -math.inf
+        self.resumed_at = [0]
         if resume:
             self._restore()
 
     def go(self) -> Path:
         """All steps from the checkpoint's on, or from the first, and the model."""
-        recipe = self.recipe
+        recipe, keep = self.recipe, self.recipe.keep
+        self.record = write_record(self.out, recipe, self.batches.pictures, 1)
         _trim(self.out / METRICS, self.done)
         began = saved = time.perf_counter()
         first = self.done
         with (
+            Stopping() as stopping,
             (self.out / METRICS).open("a", encoding="utf-8") as metrics,
             tqdm(total=recipe.steps, initial=first, desc=recipe.name, unit="step", disable=self.quiet) as bar,
         ):
@@ -102,28 +112,37 @@ class Run:
                 norm = self._one(batch)
                 bar.update()
                 now = time.perf_counter()
-                if self.done % recipe.keep.log_steps == 0 or self.done == recipe.steps:
-                    line = {
-                        "step": self.done,
-                        "samples": self.done * recipe.optim.batch,
+                last = self.done == recipe.steps
+                line: dict[str, Any] = {}
+                if self.done % keep.log_steps == 0 or last:
+                    line |= {
                         "loss": round(float(np.mean(self.losses)), 5),
                         "learning_rate": rate(recipe, self.done - 1),
                         "gradient_norm": round(norm, 4),
                         "logit_scale": round(self.clip.logit_scale.exp().item(), 3),
                         "samples_per_second": round((self.done - first) * recipe.optim.batch / (now - began), 1),
+                        "skipped": len(self.skipped),
                     }
+                    self.losses.clear()
+                if self.dev and keep.dev_steps and (self.done % keep.dev_steps == 0 or last):
+                    line |= self._score()
+                if line:
+                    line = {"step": self.done, "samples": self.done * recipe.optim.batch, **line}
                     metrics.write(json.dumps(line) + "\n")
                     metrics.flush()
-                    bar.set_postfix(loss=f"{line['loss']:.3f}")
-                    self.losses.clear()
-                if recipe.keep.seconds and now - saved > recipe.keep.seconds:
-                    self._keep()
+                    bar.set_postfix(_short(line), refresh=False)
+                due = keep.seconds and now - saved > keep.seconds or keep.steps and self.done % keep.steps == 0
+                if due or last or stopping.asked is not None:
+                    self._keep(line)
                     saved = now
-        self._keep()
+                if stopping.asked is not None and not last:
+                    bar.close()
+                    raise _left(stopping.asked, self.done)
         self.seconds = time.perf_counter() - began
         return self._save()
 
     def _one(self, batch: Batch) -> float:
+        """One step; gives the norm of the gradient before it was clipped."""
         recipe = self.recipe
         self.skipped += batch.skipped
         self.occurred[batch.tokens.unique()] = True
@@ -142,15 +161,26 @@ class Run:
         self.done = batch.step + 1
         return float(norm)
 
-    def _keep(self) -> None:
+    def _score(self) -> dict[str, float]:
+        """Top-1 on each dev source, and chance, as columns of the metrics."""
+        line = {}
+        for dev in self.dev:
+            found = dev.score(self.towers, self.seen)
+            line |= {f"dev.{dev.label}.{name}": round(found[name], 5) for name in ("top1", "balanced", "chance")}
+        return line
+
+    def _keep(self, line: Mapping[str, Any]) -> None:
+        scores = [value for key, value in line.items() if key.startswith("dev.") and key.endswith(".top1")]
         state = {
             "recipe": self.recipe.to_dict(),
             "done": self.done,
             "clip": self.clip.state_dict(),
             "optimizer": self.optimizer.state_dict(),
+            "seen": self.seen,
             "occurred": self.occurred,
             "losses": list(self.losses),
             "skipped": [list(row) for row in self.skipped],
+            "resumed_at": self.resumed_at,
         }
         self.checkpoints.save(self.done, state)
 
@@ -163,6 +193,7 @@ class Run:
         self.optimizer.load_state_dict(state["optimizer"])
         self.occurred, self.done, self.losses = state["occurred"], state["done"], state["losses"]
         self.skipped = [tuple(row) for row in state["skipped"]]
+        self.resumed_at = [*state.get("resumed_at", []), self.done]
 
     def _save(self) -> Path:
         recipe = self.recipe
@@ -171,14 +202,54 @@ class Run:
             "recipe": recipe.to_dict(),
             "samples_seen": recipe.steps * recipe.optim.batch,
             "seconds": {"steps": round(self.seconds, 1), "whole": round(time.perf_counter() - self.began, 1)},
-            "data": {
-                s.label: {"pictures": len(p), "fingerprint": p.fingerprint}
-                for s, p in zip(recipe.data.sources, self.batches.pictures, strict=True)
-            },
+            "data": self.record["data"],
+            "code": self.record["code"],
+            "resumed_at": self.resumed_at[1:],
+            "skipped": len(self.skipped),
             "torch": torch.__version__,
         }
-        occurred = torch.nonzero(self.occurred).flatten()
-        return save(self.clip, self.seen, occurred, self.out / MODEL, card, half=True)
+        return save(self.clip, self.seen, _ids(self.occurred), self.out / MODEL, card, half=True)
+
+
+def model_at(out: str | Path, step: int | None = None) -> Path:
+    """The model of a run as it was at a checkpoint (by default the newest), in a folder that `clipviz.load` reads.
+
+    Written to ``out/models/step-...``. Raises DataError where that checkpoint is not (or no longer) there.
+
+    >>> clipviz.load(model_at("runs/mine", 200))  # doctest: +SKIP
+    """
+    out = Path(out)
+    checkpoints = Checkpoints(out / CHECKPOINTS, 1)
+    there = checkpoints.steps()
+    if not there or (step is not None and step not in there):
+        asked = "No checkpoint" if step is None else f"No checkpoint of step {step}"
+        raise DataError(f"{asked} is in {str(out)!r}; there are {there or 'none'} (keep.last says how many are kept).")
+    path = checkpoints.path(there[-1] if step is None else step)
+    state = torch.load(path, weights_only=True, map_location="cpu")
+    recipe = read_recipe(state["recipe"])
+    clip = build(recipe, state["seen"])
+    clip.load_state_dict(state["clip"])
+    card = {"name": recipe.name, "recipe": state["recipe"], "samples_seen": state["done"] * recipe.optim.batch}
+    return save(clip, state["seen"], _ids(state["occurred"]), out / "models" / f"step-{state['done']}", card, half=True)
+
+
+def _ids(occurred: Tensor) -> Tensor:
+    return torch.nonzero(occurred).flatten()
+
+
+def _short(line: Mapping[str, Any]) -> dict[str, str]:
+    """What the progress bar shows beside the rate and the time left."""
+    shown = {"loss": "loss", "logit_scale": "scale", "samples_per_second": "pairs/s"}
+    return {name: f"{line[key]:.4g}" for key, name in shown.items() if key in line} | {
+        key.removeprefix("dev."): f"{value:.1%}" for key, value in line.items() if key.endswith(".top1")
+    }
+
+
+def _left(asked: int, done: int) -> BaseException:
+    """What ends a run that a signal asked to stop, after its checkpoint was written."""
+    if asked == signal.SIGINT:
+        return KeyboardInterrupt(f"stopped after step {done}, which is kept: resume=True goes on from it")
+    return SystemExit(128 + asked)
 
 
 def _trim(path: Path, done: int) -> None:

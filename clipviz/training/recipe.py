@@ -158,7 +158,8 @@ class Recipe:
         )
         _demand(s.texts == "batch" or s.multi_positive, 'loss.texts="all" needs loss.multi_positive = true.')
         _demand(
-            o.batch >= 2, f"optim.batch={o.batch}: the loss of a picture alone is zero, it needs others; give 2 or more."
+            o.batch >= 2,
+            f"optim.batch={o.batch}: the loss of a picture alone is zero, it needs others; give 2 or more.",
         )
         _demand(o.samples >= o.batch, f"optim.samples={o.samples} must hold at least one batch of {o.batch}.")
         _demand(0 < o.keep_patches <= 1, f"optim.keep_patches={o.keep_patches} must be above 0 and at most 1.")

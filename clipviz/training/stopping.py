@@ -1,0 +1,36 @@
+"""Being asked to stop: a signal is noted, and the loop leaves after the step in hand."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from types import FrameType, TracebackType
+from typing import Any
+
+
+class Stopping:
+    """Within it, SIGTERM and SIGINT are kept in ``asked`` instead of ending the process; a second SIGINT ends it.
+
+    Signals reach the main thread alone: in another thread nothing changes.
+    """
+
+    def __init__(self) -> None:
+        self.asked: int | None = None
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> Stopping:
+        if threading.current_thread() is threading.main_thread():
+            for kind in (signal.SIGTERM, signal.SIGINT):
+                self._before[kind] = signal.signal(kind, self._note)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for number, before in self._before.items():
+            signal.signal(number, before)
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        if self.asked == signal.SIGINT and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        self.asked = number
