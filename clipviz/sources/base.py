@@ -195,7 +195,13 @@ class Source(ABC):
         import pandas as pd
 
         # an index rather than a column: the metadata may have an ``id`` of its own
-        return pd.DataFrame(self._metadata(self._chosen), index=pd.Index(self.ids, name="id"))
+        rows, ids = self._metadata(self._chosen), self.ids
+        try:
+            return pd.DataFrame(rows, index=pd.Index(ids, name="id"))
+        except UnicodeEncodeError:  # a file name that is no UTF-8 cannot be one of pandas' own strings
+            index = pd.Index(ids, name="id", dtype=object)
+            names = dict.fromkeys(name for row in rows for name in row)
+            return pd.DataFrame({name: _series([row.get(name) for row in rows], index) for name in names}, index=index)
 
     def half(self, name: Half) -> Source:
         """The half for choices ("dev") or the half for figures ("report"), fixed by each id."""
@@ -231,3 +237,12 @@ def _decoded(data: Any) -> Image.Image:
     if isinstance(data, InputError):
         raise data
     return open_image(data)
+
+
+def _series(values: list[Any], index: pd.Index) -> pd.Series:
+    import pandas as pd
+
+    try:
+        return pd.Series(values, index=index)
+    except UnicodeEncodeError:
+        return pd.Series(values, index=index, dtype=object)

@@ -52,7 +52,7 @@ def read_index(path: Path) -> tuple[dict[str, Sample], str | None]:
                 sample = samples.setdefault(key, Sample())
                 if suffix in sample.members:
                     sample.fault = f"{path.name!r} holds {key + '.' + suffix!r} twice; write one member of each name."
-                sample.members[suffix] = (offset, size)
+                sample.members[suffix] = (offset, size if whole else 0)
                 if not whole:
                     sample.fault = f"{path.name!r} is cut off within {key + '.' + suffix!r}; copy the shard again."
                 elif suffix in ABOUT:

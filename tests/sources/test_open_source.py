@@ -3,6 +3,7 @@
 import hashlib
 import io
 import multiprocessing
+import pickle
 import tarfile
 from concurrent.futures import ProcessPoolExecutor
 from operator import attrgetter, methodcaller
@@ -177,6 +178,19 @@ def test_every_format_has_the_same_manners(tmp_path):
                 read("nothing")
             with pytest.raises(DataError, match=r"take source\.select"):
                 read(slice(0, 2))
+
+
+def test_names_that_are_no_utf8_have_a_table(tmp_path):
+    raw = "고양이".encode("cp949").decode("utf-8", "surrogateescape")  # as an old archive unpacks
+    with tarfile.open(tmp_path / "a.tar", "w", encoding="utf-8", errors="surrogateescape") as tar:
+        for name, data in ((f"{raw}.png", png(1)), (f"{raw}.json", b'{"n": 7, "text": "\\udcea"}'), ("b.png", png(2))):
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            tar.addfile(info, io.BytesIO(data))
+    source = open_source(tmp_path / "a.tar")
+    frame = source.table()
+    assert list(frame.index) == [raw, "b"] and frame["n"][raw] == 7 and frame["text"][raw] == "\udcea"
+    assert pickle.loads(pickle.dumps(source)).bytes(raw) == png(1) and len(source.fingerprint) == 64
 
 
 def test_two_formats_in_one_list_and_addresses(folder, tmp_path):
