@@ -11,32 +11,45 @@ from torch import Tensor, nn
 from ..clip import CLIP
 from ..clip.transformer import Block
 from ..clip.vit import VisionTransformer
+from .adamw import AdamW
 from .recipe import Recipe
 
 NEIGHBOURS = [(-1, 0), (1, 0), (0, -1), (0, 1), (-1, -1), (1, 1), (-1, 1), (1, -1)]  # those that share a side first
 
 
 def make_optimizer(clip: CLIP, recipe: Recipe) -> torch.optim.Optimizer:
-    """AdamW that decays matrices, and neither gains, biases, the class token nor the logit scale.
+    """AdamW over the weights that are trained, in two groups: those that decay and those that do not.
 
-    Where the recipe says 0, beta2 and eps are the paper's for the kind of vision tower (its table 18).
+    Matrices decay, and with them convolutions and the token embedding; gains, biases, the class token, the position
+    embeddings and the logit scale do not. The paper says "all weights that are not gains or biases" (section 2.5);
+    open_clip's trainer takes that as all of two axes or more, so that it decays position embeddings as well.
+
+    Where the recipe says 0, beta2 and eps are the paper's for the kind of vision tower (its table 18). torch's own
+    optimizer, but for ``memory.half_moments`` and ``memory.half_text`` (see `adamw`).
     """
-    o = recipe.optim
+    o, memory = recipe.optim, recipe.memory
     vit = isinstance(clip.visual, VisionTransformer)
     betas = (o.beta1, o.beta2 or (0.98 if vit else 0.999))
+    eps = o.eps or (1e-6 if vit else 1e-8)
     trained = [(name, p) for name, p in clip.named_parameters() if p.requires_grad]
-    matrices = [p for name, p in trained if _decays(name, p)]
-    others = [p for name, p in trained if not _decays(name, p)]
+    matrices = [p for name, p in trained if decays(name, p)]
+    others = [p for name, p in trained if not decays(name, p)]
     groups = [{"params": matrices, "weight_decay": o.weight_decay}, {"params": others, "weight_decay": 0.0}]
-    return torch.optim.AdamW(groups, lr=o.learning_rate, betas=betas, eps=o.eps or (1e-6 if vit else 1e-8))
+    if memory.half_moments or memory.half_text:
+        return AdamW(groups, o.learning_rate, betas, eps, half_moments=memory.half_moments, seed=recipe.seed)
+    return torch.optim.AdamW(groups, lr=o.learning_rate, betas=betas, eps=eps)
 
 
-def _decays(name: str, parameter: Tensor) -> bool:
+def decays(name: str, parameter: Tensor) -> bool:
+    """Whether a weight of a `CLIP` decays, by its name in ``named_parameters``."""
     return parameter.ndim >= 2 and "positional" not in name
 
 
 def rate(recipe: Recipe, step: int) -> float:
-    """The learning rate of a step: a linear warm-up, then half a cosine down to zero."""
+    """The learning rate of a step, from 0 on: a linear warm-up to the peak, then half a cosine down to zero.
+
+    The last step of the warm-up has the peak already; zero is where the step after the last would be.
+    """
     warm, peak = recipe.warm_steps, recipe.optim.learning_rate
     if step < warm:
         return peak * (step + 1) / warm
