@@ -7,8 +7,9 @@ global settings stay untouched, so that threads, notebooks and servers can draw 
 from clipviz.plots.bar_chart import bars
 from clipviz.plots.blending import rgba
 from clipviz.plots.canvas import Canvas, png
+from clipviz.plots.curves import lines
 from clipviz.plots.picture import UNIT, overlay
 from clipviz.plots.scale import Scale, scale_of, shared_scale
 from clipviz.plots.sheet import grid
 
-__all__ = ["UNIT", "Canvas", "Scale", "bars", "grid", "overlay", "png", "rgba", "scale_of", "shared_scale"]
+__all__ = ["UNIT", "Canvas", "Scale", "bars", "grid", "lines", "overlay", "png", "rgba", "scale_of", "shared_scale"]

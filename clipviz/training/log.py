@@ -16,6 +16,12 @@ if TYPE_CHECKING:
     from ..plots import Canvas
 
 METRICS, TENSORBOARD = "metrics.jsonl", "tensorboard"
+QUANTITIES = {  # column -> what its panel is called
+    "loss": "loss",
+    "logit_scale": "logit scale",
+    "learning_rate": "learning rate",
+    "samples_per_second": "pairs per second",
+}
 
 logger = logging.getLogger(__name__)
 
@@ -88,15 +94,10 @@ def curves(out: str | Path) -> Canvas:
     if not lines:
         raise DataError(f"The run in {str(out)!r} has written no metrics yet; look again in a moment.")
     panels: list[dict[str, Any]] = []
-    for key, name, scale in (
-        ("loss", "loss", "linear"),
-        ("logit_scale", "logit scale", "linear"),
-        ("learning_rate", "learning rate", "linear"),
-        ("samples_per_second", "pairs per second", "linear"),
-    ):
+    for key, name in QUANTITIES.items():
         points = _points(lines, key)
         if points[0]:
-            panels.append({"name": name, "lines": {name: points}, "scale": scale})
+            panels.append({"name": name, "lines": {name: points}})
     sources = dict.fromkeys(found[1] for line in lines for key in line if (found := _dev(key)))
     if sources:
         chance = {source: _points(lines, f"dev.{source}.chance")[1] for source in sources}
@@ -104,7 +105,8 @@ def curves(out: str | Path) -> Canvas:
             {
                 "name": "accuracy on dev",
                 "lines": {source: _points(lines, f"dev.{source}.top1") for source in sources},
-                "levels": {f"chance, {source}": values[-1] for source, values in chance.items() if values},
+                "levels": {source: values[-1] for source, values in chance.items() if values},
+                "level": "chance",
                 "scale": "share",
             }
         )

@@ -108,3 +108,15 @@ def test_a_folder_without_a_run_is_told_by_name(tmp_path: Path) -> None:
     Log(tmp_path).close()
     with pytest.raises(DataError, match="no metrics yet"):
         curves(tmp_path)
+
+
+def test_curves_show_a_run_with_chance_beside_dev(tmp_path: Path) -> None:
+    with Log(tmp_path / "mine") as log:
+        log.write(line(1, logit_scale=14.0))
+        log.write(line(2, logit_scale=math.inf, **{"dev.faces.top1": 0.75, "dev.faces.chance": 0.5}))
+        figure = curves(tmp_path / "mine")  # of a run that is still going
+    said = [text.get_text() for text in figure.texts]
+    assert "Run mine" in said and "faces 75.0% (chance 50.0%)" in said
+    assert len(figure.axes) == 4 and "pairs per second" not in said  # what was not written has no panel
+    loss = figure.axes[0].lines[0]
+    assert list(loss.get_xdata()) == [8, 16] and list(loss.get_ydata()) == [2.9, 2.8]
