@@ -68,6 +68,13 @@ class Batches(torch.utils.data.Dataset[Batch]):
         counts = [len(p) - len(k) for p, k in zip(self.pictures, self.places, strict=True)]
         return {s.label: n for s, n in zip(self.recipe.data.sources, counts, strict=True) if n}
 
+    @property
+    def training_classes(self) -> list[str]:
+        """Every name, synonyms included, that a template puts into a caption; free captions name no classes."""
+        closed = [c for c, s in zip(self.captions, self.recipe.data.sources, strict=True) if s.captions]
+        numbers = {int(n) for captions in closed for n in np.unique(captions.of) if n >= 0}
+        return sorted({name for n in numbers for _, names in self.concepts.every[n].names for name in names})
+
     def __len__(self) -> int:
         return self.recipe.steps
 
@@ -112,9 +119,8 @@ class Batches(torch.utils.data.Dataset[Batch]):
                 return i, self.pictures[s].image(i)
             except DataError as error:
                 skipped.append((self.recipe.data.sources[s].label, self.pictures[s].ids[i], str(error)))
-        raise DataError(
-            f"{MOST_TRIES} pictures in a row of {self.recipe.data.sources[s].label!r} are damaged, the last: {skipped[-1][2]}"
-        )
+        label, _, reason = skipped[-1]
+        raise DataError(f"{MOST_TRIES} pictures in a row of {label!r} are damaged, the last: {reason}")
 
     def _kept(self, step: int, mine: Sequence[int]) -> Tensor | None:
         """Which patches of each picture stay [n, k] (FLIP, Li et al. 2023, arXiv 2212.00794), or None for all."""

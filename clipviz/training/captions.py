@@ -97,7 +97,7 @@ class Captions:
     @property
     def useful(self) -> NDArray[np.bool_]:
         """Which pictures have a caption [N]; the others have an empty one and are dropped."""
-        return (self.own >= 0).any(axis=1)
+        return np.asarray((self.own >= 0).any(axis=1))
 
     def draw(self, i: int, rng: np.random.Generator) -> int:
         """The concept that picture ``i`` is shown with this time."""

@@ -31,15 +31,14 @@ class SourceRecipe:
     """One source: where its pictures are, what is said about them, and how they are shown.
 
     ``kind="pictures"`` takes at ``path`` what ``clipviz.sources.open_source`` takes; "scenes" and "avatars" draw
-    ``n`` pictures of `clipviz.synth` with ``level``, ``split`` and ``draw_seed``. Captions come from ``captions``, or from the
-    column ``caption`` as it stands. ``names`` gives the names of a column's values, {gender = {Male = ["man"]}};
+    ``n`` pictures of `clipviz.synth` with ``level``, ``split``, ``rates`` and ``draw_seed``. Captions come from
+    ``captions``, or from the column ``caption`` as it stands. ``names`` gives the names of a column's values, {gender = {Male = ["man"]}};
     ``classes`` reads them from a JSON list of {column: value, "names": [...]}.
 
     ``weight`` is the share of the batch (relative to the other sources), fading to none over the first
     ``fade`` of the run where that is not 0. A picture is cropped to a random square of ``crop`` (least and
     most share of the largest square's area; [1, 1] is the paper's), mirrored at random with ``flip``. ``cache``
     decodes all pictures once, their central squares at ``cache_side`` pixels (0: a seventh more than the model's).
-    ``half`` takes only "dev" or "report"; ``dev`` holds this source out for scoring as well (see `DataRecipe`).
     """
 
     kind: str = "pictures"
@@ -94,7 +93,11 @@ class SourceRecipe:
 
 @dataclass(frozen=True)
 class DataRecipe:
-    """The sources, mixed by weight, and how they are read ahead (``workers`` processes; 0: none)."""
+    """The sources, mixed by weight, and how they are read ahead (``workers`` processes; 0: none).
+
+    The `dev` half of each source in ``dev`` is named through the first wording of its first caption every
+    ``keep.dev_steps`` steps: prompt accuracy, on which choices may be made.
+    """
 
     sources: tuple[SourceRecipe, ...] = ()
     workers: int = 0

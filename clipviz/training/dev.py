@@ -35,7 +35,7 @@ class Dev:
         names, self.damaged, pixels = [], 0, []
         for i in np.flatnonzero((own >= 0) & [half_of(name) == "dev" for name in pictures.ids]):
             try:
-                image = pictures.image(i)
+                image = pictures.image(int(i))
             except DataError:
                 self.damaged += 1
                 continue

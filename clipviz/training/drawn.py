@@ -60,8 +60,7 @@ def draw_chunk(job: Job) -> tuple[NDArray[np.uint8], list[Things]]:
             order = [scene.target, *(thing for k, thing in enumerate(scene.objects) if k != scene.named)]
             things.append([{"caption": t.caption, "colour": t.colour, "shape": t.shape} for t in order])
         else:
-            rates = {"rates": source.rates} if source.rates else {}
-            avatar = avatars(last, seed=source.draw_seed, **rates)[i]
+            avatar = avatars(last, seed=source.draw_seed, rates=source.rates or None)[i]
             picture = avatar.picture
             things.append([{"caption": avatar.caption, "group": avatar.group, "attribute": avatar.attribute}])
         pixels[row] = np.asarray(picture.resize((side, side), Image.Resampling.BICUBIC))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import signal
 import time
@@ -16,11 +15,11 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from ..errors import DataError
-from ..files import write
 from ..weights.network import OPENAI_MEAN, OPENAI_STD
 from .batches import Batch, Batches, read_ahead
 from .checkpoint import Checkpoints, check_recipe
 from .dev import Dev
+from .log import Log
 from .network import VOCABULARY, build, save, seen_tokens
 from .optim import make_optimizer, rate
 from .reading import read_recipe
@@ -30,7 +29,7 @@ from .step import Step
 from .stopping import Stopping
 from .towers import Towers
 
-CHECKPOINTS, METRICS, MODEL, CACHE = "checkpoints", "metrics.jsonl", "model", "cache"
+CHECKPOINTS, MODEL, CACHE = "checkpoints", "model", "cache"
 MOST_SCALE = 100.0  # of the logits (section 2.5 of the paper)
 
 
@@ -100,12 +99,11 @@ class Run:
         """All steps from the checkpoint's on, or from the first, and the model."""
         recipe, keep = self.recipe, self.recipe.keep
         self.record = write_record(self.out, recipe, self.batches.pictures, 1)
-        _trim(self.out / METRICS, self.done)
         began = saved = time.perf_counter()
         first = self.done
         with (
             Stopping() as stopping,
-            (self.out / METRICS).open("a", encoding="utf-8") as metrics,
+            Log(self.out, self.done) as log,
             tqdm(total=recipe.steps, initial=first, desc=recipe.name, unit="step", disable=self.quiet) as bar,
         ):
             for batch in read_ahead(self.batches, first, recipe.data.workers):
@@ -128,12 +126,13 @@ class Run:
                     line |= self._score()
                 if line:
                     line = {"step": self.done, "samples": self.done * recipe.optim.batch, **line}
-                    metrics.write(json.dumps(line) + "\n")
-                    metrics.flush()
+                    log.write(line)
                     bar.set_postfix(_short(line), refresh=False)
-                due = keep.seconds and now - saved > keep.seconds or keep.steps and self.done % keep.steps == 0
-                if due or last or stopping.asked is not None:
-                    self._keep(line)
+                due = (0 < keep.seconds < now - saved) or (keep.steps > 0 and self.done % keep.steps == 0)
+                score = _score_of(line)
+                better = score is not None and score > self.best
+                if due or last or better or stopping.asked is not None:
+                    self._keep(score if better else None)
                     saved = now
                 if stopping.asked is not None and not last:
                     bar.close()
@@ -163,14 +162,15 @@ class Run:
 
     def _score(self) -> dict[str, float]:
         """Top-1 on each dev source, and chance, as columns of the metrics."""
-        line = {}
+        line: dict[str, float] = {}
         for dev in self.dev:
             found = dev.score(self.towers, self.seen)
             line |= {f"dev.{dev.label}.{name}": round(found[name], 5) for name in ("top1", "balanced", "chance")}
         return line
 
-    def _keep(self, line: Mapping[str, Any]) -> None:
-        scores = [value for key, value in line.items() if key.startswith("dev.") and key.endswith(".top1")]
+    def _keep(self, best: float | None) -> None:
+        if best is not None:
+            self.best = best
         state = {
             "recipe": self.recipe.to_dict(),
             "done": self.done,
@@ -181,8 +181,9 @@ class Run:
             "losses": list(self.losses),
             "skipped": [list(row) for row in self.skipped],
             "resumed_at": self.resumed_at,
+            "best": self.best,
         }
-        self.checkpoints.save(self.done, state)
+        self.checkpoints.save(self.done, state, best=best)
 
     def _restore(self) -> None:
         state = self.checkpoints.newest()
@@ -193,7 +194,8 @@ class Run:
         self.optimizer.load_state_dict(state["optimizer"])
         self.occurred, self.done, self.losses = state["occurred"], state["done"], state["losses"]
         self.skipped = [tuple(row) for row in state["skipped"]]
-        self.resumed_at = [*state.get("resumed_at", []), self.done]
+        self.best = state["best"]
+        self.resumed_at = [*state["resumed_at"], self.done]
 
     def _save(self) -> Path:
         recipe = self.recipe
@@ -202,6 +204,7 @@ class Run:
             "recipe": recipe.to_dict(),
             "samples_seen": recipe.steps * recipe.optim.batch,
             "seconds": {"steps": round(self.seconds, 1), "whole": round(time.perf_counter() - self.began, 1)},
+            "training_classes": self.batches.training_classes,
             "data": self.record["data"],
             "code": self.record["code"],
             "resumed_at": self.resumed_at[1:],
@@ -237,6 +240,12 @@ def _ids(occurred: Tensor) -> Tensor:
     return torch.nonzero(occurred).flatten()
 
 
+def _score_of(line: Mapping[str, Any]) -> float | None:
+    """The mean top-1 over the dev sources, where the line has any: what `best` is best by."""
+    scores = [value for key, value in line.items() if key.startswith("dev.") and key.endswith(".top1")]
+    return float(np.mean(scores)) if scores else None
+
+
 def _short(line: Mapping[str, Any]) -> dict[str, str]:
     """What the progress bar shows beside the rate and the time left."""
     shown = {"loss": "loss", "logit_scale": "scale", "samples_per_second": "pairs/s"}
@@ -250,11 +259,3 @@ def _left(asked: int, done: int) -> BaseException:
     if asked == signal.SIGINT:
         return KeyboardInterrupt(f"stopped after step {done}, which is kept: resume=True goes on from it")
     return SystemExit(128 + asked)
-
-
-def _trim(path: Path, done: int) -> None:
-    """Drop the lines of steps that come after the checkpoint: they will be made again."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-    kept = [line for line in lines if line.endswith("}") and json.loads(line)["step"] <= done]
-    write(path, "".join(line + "\n" for line in kept))

@@ -42,13 +42,12 @@ class Stored(Pictures):
     """Pictures that `open_source` reads, decoded when they are asked for."""
 
     def __init__(self, recipe: SourceRecipe):
-        columns = {name: value for name, value in (("image", recipe.image), ("id", recipe.id)) if value}
         found = sorted(glob.glob(recipe.path)) if "*" in recipe.path else recipe.path
         if not found:
             raise DataError(f"No file matches {recipe.path!r}; check the path of {recipe.label!r}.")
-        self.source: Source = open_source(found, **columns)
+        self.source: Source = open_source(found, image=recipe.image or None, id=recipe.id or None)
         self.ids = self.source.ids
-        self.rows = [[row] for row in self.source.table().to_dict("records")]
+        self.rows = [[{str(k): v for k, v in row.items()}] for row in self.source.table().to_dict("records")]
 
     @property
     def fingerprint(self) -> str:  # type: ignore[override]

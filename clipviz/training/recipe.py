@@ -33,10 +33,11 @@ class ModelRecipe:
     """The network: one of the paper's by name, or the numbers of a small vision transformer.
 
     ``architecture`` names one of ``clipviz.clip.ARCHITECTURES``; the numbers below then do not count. ``weights``
-    begins from a model that ``clipviz.load`` reads (a folder, a file, "ViT-B-32:openai"); its shape is taken too.
-    ``frozen`` towers ("visual" is locked-image tuning) keep their weights. ``start="convolution"`` begins the
-    vision tower as a small convolutional network. ``vocabulary="seen"`` trains rows of the token embedding for
-    the tokens of the recipe's captions alone.
+    begins from a model that ``clipviz.load`` reads (a folder, "ViT-B-32:openai", a file, "ViT-B-32:weights.pt"), and
+    takes its shape too, at the resolution of ``architecture`` where that is named beside it. ``activation``, ``mean``
+    and ``std`` are for weights that do not tell theirs. ``frozen`` towers ("visual" is locked-image tuning) keep
+    their weights. ``start="convolution"`` begins the vision tower as a small convolutional network.
+    ``vocabulary="seen"`` trains rows of the token embedding for the tokens of the recipe's captions alone.
     """
 
     architecture: str = ""
@@ -55,6 +56,9 @@ class ModelRecipe:
     text_layers: int = 1
     text_heads: int = 2
     context_length: int = 16
+    activation: str = ""
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -76,8 +80,8 @@ class OptimRecipe:
     """AdamW with a linear warm-up and a cosine to zero; 0 takes the paper's value for the kind of vision tower.
 
     ``samples`` are pairs in all and ``batch`` pairs a step, over all processes. ``beta2`` and ``eps`` are 0.999
-    and 1e-8 for a ResNet, 0.98 and 1e-6 for a vision transformer. ``warm_up`` is a share of the steps below 1, and a number of
-    steps from 1 on. ``keep_patches`` drops the other patches at random until ``full_from`` of the run is done.
+    and 1e-8 for a ResNet, 0.98 and 1e-6 for a vision transformer. ``warm_up`` is a share of the steps below 1, and
+    a number of steps from 1 on. ``keep_patches`` drops the other patches at random until ``full_from`` of the run.
     """
 
     samples: int = 100_000

@@ -1,0 +1,28 @@
+import copy
+
+import pytest
+
+TOY = {
+    "name": "toy",
+    "threads": 1,
+    "model": {"width": 32, "head_width": 16, "layers": 2, "embed_dim": 16, "text_width": 32, "vocabulary": "seen"},
+    "loss": {"multi_positive": True},
+    "data": {
+        "sources": [
+            {
+                "kind": "scenes",
+                "name": "scenes",
+                "n": 48,
+                "captions": [{"templates": ["a {colour} {shape}", "the {colour} {shape}"]}],
+            }
+        ]
+    },
+    "optim": {"samples": 320, "batch": 16, "learning_rate": 3e-3, "clip_norm": 1.0},
+    "keep": {"seconds": 0, "steps": 5, "last": 3, "log_steps": 2},
+}
+
+
+@pytest.fixture
+def toy():
+    """A recipe of twenty quick steps on scenes, as a mapping that a test may change."""
+    return copy.deepcopy(TOY)
