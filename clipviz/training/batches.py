@@ -14,7 +14,7 @@ from torch import Tensor
 from ..errors import DataError
 from .augment import shown
 from .captions import Captions, Concepts
-from .pictures import open_pictures
+from .pictures import Pictures, open_pictures
 from .plan import Plan
 from .recipe import Recipe
 from .tokens import tokenize
@@ -47,12 +47,22 @@ class Batches(torch.utils.data.Dataset[Batch]):
     that read ahead, nor on what was read before. So a run can go on at any step.
     """
 
-    def __init__(self, recipe: Recipe, cache: Path, *, rank: int = 0, world: int = 1, quiet: bool = True):
+    def __init__(
+        self,
+        recipe: Recipe,
+        cache: Path,
+        *,
+        rank: int = 0,
+        world: int = 1,
+        quiet: bool = True,
+        pictures: Sequence[Pictures] | None = None,
+    ):
+        """``pictures`` are those of the sources where they are open already; otherwise they go through ``cache``."""
         self.recipe, self.rank, self.world = recipe, rank, world
         m, data = recipe.model, recipe.data
         self.concepts = Concepts()
         self.size = image_size(recipe)
-        opened = [open_pictures(s, self.size, cache, data.workers, quiet) for s in data.sources]
+        opened = pictures or [open_pictures(s, self.size, cache, data.workers, quiet) for s in data.sources]
         self.pictures = opened
         self.captions = [Captions(s, p.rows, self.concepts) for s, p in zip(data.sources, opened, strict=True)]
         self.places = [np.flatnonzero(c.useful) for c in self.captions]  # those with a caption
