@@ -20,7 +20,8 @@ from ..files import replace
 NAME = re.compile(r"step-(\d{9})\.pt")
 BEST, TORN = "best.pt", ".torn"
 # What `files.replace` and `weights.save_folder` leave when the process is killed in the middle of them.
-DRAFT = re.compile(r"\..+\.\d+\.[0-9a-f]{8}(\.[^.]+)?|\..+\.[0-9a-f]{8}\.new")
+DRAFT = re.compile(r"\..+\.\d+\.[0-9a-f]{8}(\.[^.]+)?|\..+\.[0-9a-f]{8}\.(new|old)")
+OLD = re.compile(r"\.(.+)\.[0-9a-f]{8}\.old")
 # What a run may be resumed with another value of: how it is called, where its time and memory go, and what is
 # written down when. Batch, seed, data, schedule and precision make another run.
 FREE = re.compile(r"name|threads|data\.workers|keep\..+|memory\.(micro_batch|checkpoint_activations|distributed)")
@@ -125,7 +126,7 @@ class Checkpoints:
             f"Not whole, and kept aside in {str(self.folder)!r} with the ending {TORN}: {listed}. The run goes on "
             f"from {used.name}.",
             ClipvizWarning,
-            stacklevel=4,
+            stacklevel=2,
         )
 
     def _link_best(self, path: Path) -> None:
@@ -173,11 +174,14 @@ def read(path: Path) -> dict[str, Any]:
 def sweep(folder: Path) -> list[Path]:
     """Remove the temporary files that a killed run left in its folder, and give their paths.
 
-    Only for who holds the folder's lock: another's are not told from leftovers.
+    A model's folder that was moved away for a new one that never came is put back. Only for who holds the folder's
+    lock: the files of a run that is alive look the same.
     """
     found = [path for path in sorted(folder.rglob(".*")) if DRAFT.fullmatch(path.name)]
     for path in found:
-        if path.is_dir() and not path.is_symlink():
+        if (old := OLD.fullmatch(path.name)) and not (final := path.with_name(old.group(1))).exists():
+            path.rename(final)
+        elif path.is_dir() and not path.is_symlink():
             shutil.rmtree(path, ignore_errors=True)
         else:
             path.unlink(missing_ok=True)
