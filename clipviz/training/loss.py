@@ -27,13 +27,14 @@ def contrastive_loss(logits: Tensor, true: Tensor) -> Tensor:
     # rows: all texts are here
     useful_rows = true.any(dim=1) & ~true.all(dim=1)
     among_row = torch.logsumexp(negatives[useful_rows], dim=1, keepdim=True)
-    per_row = true[useful_rows] / true[useful_rows].sum(dim=1, keepdim=True)
+    weights = true.to(logits.dtype)
+    per_row = weights[useful_rows] / true[useful_rows].sum(dim=1, keepdim=True)
     rows = (F.softplus(among_row - logits[useful_rows]) * per_row).sum() / total(useful_rows.sum())
     # columns: the pictures of all processes, of which only a sum of exponentials a text is exchanged
     positives, pictures = total(true.sum(dim=0)), total(torch.tensor(len(logits), device=logits.device))
     useful = (positives > 0) & (positives < pictures)
     among_column = torch.logsumexp(gathered(_finite_logsumexp(negatives[:, useful])[None]), dim=0)
-    per_column = true[:, useful] / positives[useful]
+    per_column = weights[:, useful] / positives[useful]
     columns = (F.softplus(among_column - logits[:, useful]) * per_column).sum() / useful.sum().clamp(min=1)
     return (rows + columns) / 2
 
@@ -55,6 +56,14 @@ def total(value: Tensor) -> Tensor:
         value = value.clone()
         dist.all_reduce(value)
     return value.clamp(min=1) if value.ndim == 0 else value
+
+
+def most(value: Tensor) -> Tensor:
+    """The largest over all processes, element by element, without gradient."""
+    if world_size() > 1:
+        value = value.clone()
+        dist.all_reduce(value, op=dist.ReduceOp.MAX)
+    return value
 
 
 def gathered(value: Tensor) -> Tensor:

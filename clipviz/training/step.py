@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.distributed.fsdp import FSDPModule
 
+from ..errors import SpecError
 from .batches import Batch
-from .loss import contrastive_loss, gathered, world_size
+from .loss import contrastive_loss, gathered, most, world_size
+from .norms import looks_at_the_batch
 
 Backward = Callable[[Tensor], None]
+Piece = dict[str, Tensor]
 
 
 @dataclass(frozen=True)
@@ -32,6 +37,14 @@ class Step:
     local_weight: float = 0.0
     backward: Backward = field(default=lambda loss: loss.backward())
 
+    def __post_init__(self) -> None:
+        if self.micro_batch and looks_at_the_batch(self.towers):
+            raise SpecError(
+                f"memory.micro_batch={self.micro_batch} would show batch norm so many pictures instead of the batch, "
+                "which changes what is learnt; for this ResNet take memory.checkpoint_activations, more "
+                'processes, or model.frozen = ["visual"].'
+            )
+
     def __call__(self, batch: Batch) -> Tensor:
         """Add the gradients of the global batch's loss to the weights, and give this process's share of the loss [].
 
@@ -42,42 +55,52 @@ class Step:
             loss = self.loss(batch, found)
             self.backward(loss * world_size())
             return loss.detach()
-        pieces = list(_pieces(batch, self.micro_batch))
-        dice = []
-        first: list[dict[str, Tensor]] = []
+        pieces = _pieces(batch, self.micro_batch)
+        dice, found = self._features(pieces)
+        loss = self.loss(batch, found)
+        self.backward(loss * world_size())
+        self._carry(pieces, dice, {name: value.grad for name, value in found.items()})
+        return loss.detach()
+
+    def _features(self, pieces: list[Piece]) -> tuple[list[list[Tensor]], dict[str, Tensor]]:
+        """The features of the whole batch as leaves of a new graph, and the state of chance before each piece."""
+        dice, parts = [], []
         with torch.no_grad():
             for piece in pieces:
                 dice.append(_dice())
-                first.append(self.towers(**piece))
+                parts.append(self.towers(**piece))
         found = {}
         for name in ("images", "patches", "texts"):
-            parts = [out[name] for out in first if name in out]
-            if parts:
-                found[name] = torch.cat(parts).requires_grad_()
-        found["scale"] = first[0]["scale"].detach().requires_grad_()
-        del first
-        loss = self.loss(batch, found)
-        self.backward(loss * world_size())
-        place = dict.fromkeys(found, 0)
+            rows = [out[name] for out in parts if name in out]
+            if rows:
+                found[name] = torch.cat(rows).requires_grad_()
+        found["scale"] = parts[0]["scale"].detach().clone().requires_grad_()
+        return dice, found
+
+    def _carry(self, pieces: list[Piece], dice: list[list[Tensor]], gradients: dict[str, Tensor | None]) -> None:
+        """Run the pieces again, and take each feature's gradient (scaled already, where it is) to the weights."""
+        plain = self.towers.module if hasattr(self.towers, "module") else self.towers
+        vision, text = plain.trained
+        place = dict.fromkeys(gradients, 0)
         for number, (piece, state) in enumerate(zip(pieces, dice, strict=True)):
             last = number == len(pieces) - 1
+            # a frozen tower has nothing to learn from its features, and no use for chance
+            asked = {name: rows for name, rows in piece.items() if (text if name == "tokens" else vision)}
+            if not (asked or last):
+                continue
             # processes exchange gradients once, with the last piece
-            quiet = nullcontext() if last or not hasattr(self.towers, "no_sync") else self.towers.no_sync()
-            with quiet, _replayed(state):
-                out = self.towers(**piece)
-                carried = []
+            with _exchanging(self.towers, last), _replayed(state):
+                out = self.towers(**asked)
+                scale = out.pop("scale")
+                carried = [scale * gradients["scale"]] if last else []
                 for name, value in out.items():
-                    if name == "scale":
-                        carried.append(value * (found[name].grad if last else 0))
-                        continue
-                    gradient = found[name].grad
+                    gradient = gradients[name]
                     if gradient is None:
                         continue
                     here = slice(place[name], place[name] + len(value))
                     place[name] += len(value)
                     carried.append((value * gradient[here]).sum())
-                torch.stack([c.to(carried[0].dtype) for c in carried]).sum().backward()  # scaled already, where it is
-        return loss.detach()
+                torch.stack([c.to(scale.dtype) for c in carried]).sum().backward()
 
     def loss(self, batch: Batch, found: dict[str, Tensor]) -> Tensor:
         """This process's share of the loss, from the features of its pictures and texts."""
@@ -98,24 +121,37 @@ class Step:
         return loss
 
 
-def _pieces(batch: Batch, size: int) -> Iterator[dict[str, Tensor]]:
-    """Pictures and texts side by side, ``size`` of each at a time.
+def _pieces(batch: Batch, size: int) -> list[Piece]:
+    """Pictures and texts side by side, at most ``size`` of each at a time.
 
-    What is longer begins alone, so that the last piece, with which processes exchange gradients, has both.
+    What is longer begins alone, so that the last piece, with which processes exchange gradients, has both. All
+    processes make as many pieces (of about the same size), since sharded weights are fetched for each.
     """
-    pictures, texts = (
-        [slice(first, first + size) for first in range(0, len(rows), size)] for rows in (batch.pixels, batch.tokens)
-    )
-    alone = len(pictures) - len(texts)
-    for see, say in zip([None] * -alone + pictures, [None] * alone + texts, strict=True):
-        piece: dict[str, Tensor] = {}
-        if see is not None:
-            piece["pixels"] = batch.pixels[see]
-            if batch.keep is not None:
-                piece["keep"] = batch.keep[see]
-        if say is not None:
-            piece["tokens"] = batch.tokens[say]
-        yield piece
+    numbers = torch.tensor([math.ceil(len(rows) / size) for rows in (batch.pixels, batch.tokens)])
+    numbers = most(numbers.to(batch.pixels.device)).clamp(min=1)
+    pictures = batch.pixels.tensor_split(int(numbers[0]))
+    kept = batch.keep.tensor_split(int(numbers[0])) if batch.keep is not None else None
+    texts = batch.tokens.tensor_split(int(numbers[1]))
+    pieces: list[Piece] = [{} for _ in range(max(len(pictures), len(texts)))]
+    for i, piece in enumerate(pieces):
+        see, say = i - len(pieces) + len(pictures), i - len(pieces) + len(texts)
+        if see >= 0:
+            piece["pixels"] = pictures[see]
+            if kept is not None:
+                piece["keep"] = kept[see]
+        if say >= 0:
+            piece["tokens"] = texts[say]
+    return pieces
+
+
+@contextmanager
+def _exchanging(towers: Any, last: bool) -> Iterator[None]:
+    """Whether the backward pass within it ends with the processes' gradients put together."""
+    if isinstance(towers, FSDPModule):
+        towers.set_is_last_backward(last)
+        towers.set_requires_gradient_sync(last)
+    with nullcontext() if last or not hasattr(towers, "no_sync") else towers.no_sync():
+        yield
 
 
 def _dice() -> list[Tensor]:

@@ -12,6 +12,8 @@ from ..clip import CLIP, Taps
 from ..clip.taps import BLIND
 from ..clip.transformer import Block
 from ..clip.vit import VisionTransformer
+from ..errors import SpecError
+from .recompute import recompute_blocks
 
 MEAN_AXES = (1, 3, 1, 1)
 
@@ -20,20 +22,50 @@ class Towers(nn.Module):
     """``forward(pixels, keep, tokens)`` -> unit vectors of what was given, and the scale of their logits.
 
     The features of pictures are [n, E], those of each kept patch alone [n, h*w, E] where ``local``, those of texts
-    [k, E]. All leave in float32 (float64 where the weights are), whatever the precision inside.
+    [k, E]. All leave in float32 (float64 where the weights are), whatever the precision inside. A tower without a
+    weight to train is frozen whole: it stays in eval mode, where batch norm uses its running statistics.
+    ``recompute`` forgets the inside of each block until the backward pass.
+
+    >>> Towers(clip, OPENAI_MEAN, OPENAI_STD)(tokens=tokens)["texts"].shape  # doctest: +SKIP
     """
 
     mean: Tensor
     std: Tensor
 
     def __init__(
-        self, clip: CLIP, mean: tuple[float, ...], std: tuple[float, ...], *, local: bool = False,
+        self,
+        clip: CLIP,
+        mean: tuple[float, ...],
+        std: tuple[float, ...],
+        *,
+        local: bool = False,
         precision: str = "float32",
+        recompute: bool = False,
     ):
         super().__init__()
+        if local and not isinstance(clip.visual, VisionTransformer):
+            raise SpecError(
+                "loss.local_weight asks each patch of a vision transformer, and this vision tower is a "
+                f"{type(clip.visual).__name__}; leave it at 0."
+            )
         self.clip, self.local, self.precision = clip, local, precision
         self.register_buffer("mean", torch.tensor(mean, dtype=torch.float64).view(MEAN_AXES), persistent=False)
         self.register_buffer("std", torch.tensor(std, dtype=torch.float64).view(MEAN_AXES), persistent=False)
+        if recompute:
+            recompute_blocks(clip)
+        self.train(clip.training)
+
+    @property
+    def trained(self) -> tuple[bool, bool]:
+        """Whether the vision and the text tower have weights to train."""
+        vision, text = (any(p.requires_grad for p in t.parameters()) for t in (self.clip.visual, self.clip.text))
+        return vision, text
+
+    def train(self, mode: bool = True) -> Towers:
+        super().train(mode)
+        for tower, trained in zip((self.clip.visual, self.clip.text), self.trained, strict=True):
+            tower.train(mode and trained)
+        return self
 
     def forward(
         self, pixels: Tensor | None = None, keep: Tensor | None = None, tokens: Tensor | None = None
