@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass, replace
 from typing import cast
 
 import torch
 from torch import Tensor
 
 from ..clip import CLIP
-from .batches import Batches, read_ahead
+from .batches import Batch, Batches
 from .network import seen_tokens
-from .objectives import Classes, Objective, make_objective
+from .objectives import BagContrastive, Classes, Objective, make_objective
 from .optim import make_optimizer, rate
 from .recipe import Recipe
 
@@ -36,30 +37,32 @@ def vocabulary_of(batches: Batches) -> Tensor:
     return seen_tokens(texts, batches.recipe.model.context_length)
 
 
-def learn(recipe: Recipe, name: str, batches: Batches, at: Collection[int]) -> Iterator[Stop]:
-    """Train the objective ``name`` on ``batches``, and stop after each number of steps in ``at`` to be looked at.
+def learn(recipe: Recipe, name: str, seen: Tensor, batches: Iterable[Batch], at: Collection[int]) -> Iterator[Stop]:
+    """Train the objective ``name``, and stop after each number of steps in ``at`` to be looked at.
 
-    All objectives see the same pictures and captions in the same order, under the same optimizer and schedule.
+    ``batches`` are those of the recipe in their order, the same for every objective and learning rate; ``seen`` is
+    their `vocabulary_of`. Optimizer and schedule are the trainer's.
     Raises SpecError for a name that is no objective.
+
+    >>> for stop in learn(recipe, "bag-of-words prediction", vocabulary_of(batches), batches, [50]):  # doctest: +SKIP
+    ...     print(stop.pictures, stop.loss)
     """
-    seen = vocabulary_of(batches)
     objective = make_objective(name, recipe, seen).train()
     optimizer = make_optimizer(cast(CLIP, objective), recipe)
     seconds, losses = 0.0, []
-    for batch in read_ahead(batches, 0, recipe.data.workers):
-        batch.tokens = torch.searchsorted(seen, batch.tokens)
+    for batch in batches:
+        batch = replace(batch, tokens=torch.searchsorted(seen, batch.tokens))
         began = time.process_time()
         for group in optimizer.param_groups:
             group["lr"] = rate(recipe, batch.step)
         optimizer.zero_grad(set_to_none=True)
         loss = objective.loss(batch)
         loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(objective.parameters(), recipe.optim.clip_norm or float("inf"))
+        torch.nn.utils.clip_grad_norm_(objective.parameters(), recipe.optim.clip_norm or math.inf)
         optimizer.step()
-        clip = getattr(objective, "clip", None)
-        if clip is not None:
+        if isinstance(objective, BagContrastive):
             with torch.no_grad():
-                clip.logit_scale.clamp_(max=torch.tensor(MOST_SCALE).log())
+                objective.clip.logit_scale.clamp_(max=math.log(MOST_SCALE))
         seconds += time.process_time() - began
         losses.append(loss.item())
         done = batch.step + 1
@@ -71,7 +74,7 @@ def learn(recipe: Recipe, name: str, batches: Batches, at: Collection[int]) -> I
 
 @torch.no_grad()
 def ranks(
-    objective: Objective, pixels: Tensor, truth: Tensor, classes: Classes, at_once: int = 50
+    objective: Objective, pixels: Tensor, truth: Tensor, classes: Classes, at_once: int = 10
 ) -> dict[str, Tensor]:
     """For each rule of scoring, how many classes score at least as high as the true one [N]; 1 is right.
 
@@ -84,6 +87,3 @@ def ranks(
             own = scores.gather(1, truth[here, None])
             found.setdefault(rule, []).append((scores >= own).sum(dim=1))
     return {rule: torch.cat(parts) for rule, parts in found.items()}
-
-
-__all__ = ["Stop", "learn", "ranks", "vocabulary_of"]
