@@ -23,6 +23,21 @@ def tokenize(texts: Iterable[str], context: int) -> Tensor:
     return out
 
 
+def token_count(text: str) -> int:
+    """How many tokens a text has, the start and the end among them, before anything is cut.
+
+    >>> token_count("a dog")
+    4
+    """
+    return len(_tokenizer().encode(text)) + 2
+
+
+def tokens_text(row: Tensor) -> str:
+    """What a row of token ids [L] says: in lower case, and without what was cut."""
+    inner = row[1 : int(row.argmax())].tolist()
+    return str(_tokenizer().decode(inner)).strip()
+
+
 @lru_cache(maxsize=200_000)
 def _tokens(text: str, context: int) -> tuple[int, ...]:
     row = _tokenizer()([text], context_length=context)[0]
