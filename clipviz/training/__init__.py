@@ -9,7 +9,8 @@ from .reading import read_recipe
 from .recipe import KeepRecipe, LossRecipe, MemoryRecipe, ModelRecipe, OptimRecipe, Recipe
 
 if TYPE_CHECKING:
-    from .loop import model_at, train
+    from .export import model_at
+    from .loop import train
 
 __all__ = [
     "CaptionRecipe",
@@ -29,8 +30,12 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     # The loop imports torch; the processes that draw pictures import this package and have no use for it.
-    if name in ("train", "model_at"):
-        from . import loop
+    if name == "train":
+        from .loop import train
 
-        return getattr(loop, name)
+        return train
+    if name == "model_at":
+        from .export import model_at
+
+        return model_at
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -14,6 +14,7 @@ from torch import Tensor
 from ..errors import DataError
 from .augment import shown
 from .captions import Captions, Concepts
+from .network import Shape, shape_of
 from .pictures import Pictures, open_pictures
 from .plan import Plan
 from .recipe import Recipe
@@ -56,12 +57,17 @@ class Batches(torch.utils.data.Dataset[Batch]):
         world: int = 1,
         quiet: bool = True,
         pictures: Sequence[Pictures] | None = None,
+        shape: Shape | None = None,
     ):
-        """``pictures`` are those of the sources where they are open already; otherwise they go through ``cache``."""
+        """``pictures`` are those of the sources where they are open already; otherwise they go through ``cache``.
+
+        ``shape``: what `shape_of` says of the recipe, where that is known already.
+        """
         self.recipe, self.rank, self.world = recipe, rank, world
-        m, data = recipe.model, recipe.data
+        data = recipe.data
         self.concepts = Concepts()
-        self.size = image_size(recipe)
+        self.shape = shape or shape_of(recipe)
+        self.size, self.context = self.shape.image_size, self.shape.context_length
         opened = pictures or [open_pictures(s, self.size, cache, data.workers, quiet) for s in data.sources]
         self.pictures = opened
         self.captions = [Captions(s, p.rows, self.concepts) for s, p in zip(data.sources, opened, strict=True)]
@@ -70,7 +76,6 @@ class Batches(torch.utils.data.Dataset[Batch]):
             if not len(places):
                 raise DataError(f"No picture of {source.label!r} has a caption; check the caption column or templates.")
         self.plan = Plan(recipe, [len(places) for places in self.places])
-        self.context = m.context_length
 
     @property
     def empty_captions(self) -> dict[str, int]:
@@ -116,7 +121,7 @@ class Batches(torch.utils.data.Dataset[Batch]):
             torch.from_numpy(np.stack(pixels)),
             torch.from_numpy(padded),
             tokenize(texts, self.context),
-            torch.tensor(said),
+            torch.tensor(said, dtype=torch.long),
             self._kept(step, mine),
             skipped,
         )
@@ -134,10 +139,10 @@ class Batches(torch.utils.data.Dataset[Batch]):
 
     def _kept(self, step: int, mine: Sequence[int]) -> Tensor | None:
         """Which patches of each picture stay [n, k] (FLIP, Li et al. 2023, arXiv 2212.00794), or None for all."""
-        o, m = self.recipe.optim, self.recipe.model
-        if o.keep_patches == 1 or step >= o.full_from * self.recipe.steps:
+        o, grid = self.recipe.optim, self.shape.grid
+        if grid is None or o.keep_patches == 1 or step >= o.full_from * self.recipe.steps:
             return None
-        patches = (self.size // m.patch_size) ** 2
+        patches = grid**2
         order = np.random.default_rng([self.recipe.seed, 5, step]).random((o.batch, patches)).argsort(axis=1)
         return torch.from_numpy(np.sort(order[list(mine), : max(1, round(o.keep_patches * patches))], axis=1))
 
@@ -151,9 +156,6 @@ def read_ahead(batches: Batches, start: int, workers: int) -> Iterator[Batch]:
         num_workers=workers,
         prefetch_factor=2 if workers else None,
         multiprocessing_context="spawn" if workers else None,  # torch's threads do not survive a fork
+        generator=torch.Generator(),  # else each start of a run would draw a seed from the numbers that steps use
     )
     return iter(loader)
-
-
-def image_size(recipe: Recipe) -> int:
-    return recipe.model.image_size

@@ -32,8 +32,8 @@ class SourceRecipe:
 
     ``kind="pictures"`` takes at ``path`` what ``clipviz.sources.open_source`` takes; "scenes" and "avatars" draw
     ``n`` pictures of `clipviz.synth` with ``level``, ``split``, ``rates`` and ``draw_seed``. Captions come from
-    ``captions``, or from the column ``caption`` as it stands. ``names`` gives the names of a column's values, {gender = {Male = ["man"]}};
-    ``classes`` reads them from a JSON list of {column: value, "names": [...]}.
+    ``captions``, or from the column ``caption`` as it stands. ``names`` gives the names of a column's values,
+    {gender = {Male = ["man"]}}; ``classes`` reads them from a JSON list of {column: value, "names": [...]}.
 
     ``weight`` is the share of the batch (relative to the other sources), fading to none over the first
     ``fade`` of the run where that is not 0. A picture is cropped to a random square of ``crop`` (least and

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import signal
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -15,21 +17,28 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from ..errors import DataError
-from ..weights.network import OPENAI_MEAN, OPENAI_STD
 from .batches import Batch, Batches, read_ahead
-from .checkpoint import Checkpoints, check_recipe
+from .checkpoint import Checkpoints, check_recipe, room, sweep
 from .dev import Dev
+from .distributed import World
+from .export import ids_of, write_model
+from .lock import hold
 from .log import Log
-from .network import VOCABULARY, build, save, seen_tokens
+from .network import VOCABULARY, build, seen_tokens, shape_of
 from .optim import make_optimizer, rate
+from .parent import parent_of
+from .places import CACHE, CHECKPOINTS, MODEL
 from .reading import read_recipe
 from .recipe import Recipe
 from .record import write_record
+from .scaling import gradient_scaler
 from .step import Step
 from .stopping import Stopping
 from .towers import Towers
+from .watch import Watch
 
-CHECKPOINTS, MODEL, CACHE = "checkpoints", "model", "cache"
+logger = logging.getLogger(__name__)
+
 MOST_SCALE = 100.0  # of the logits (section 2.5 of the paper)
 
 
@@ -43,67 +52,115 @@ def train(
 ) -> Path:
     """Train a CLIP as ``recipe`` says (a Recipe, a TOML file or a mapping) and give the folder of the model.
 
-    In ``out`` are written ``metrics.jsonl`` (a line every few steps: step, samples, loss, learning rate, logit
-    scale, samples per second), ``checkpoints/``, and at the end ``model/``, which ``clipviz.load`` reads. With
-    ``resume=True`` a run that was stopped goes on from its newest whole checkpoint and ends with the same
-    weights as one that was not. A script whose recipe reads with workers needs the usual
-    ``if __name__ == "__main__":``.
+    ``changes`` replace keys of it, as in ["optim.learning_rate=3e-4"]. In ``out`` are written ``run.json`` (recipe,
+    versions, data hashes), ``metrics.jsonl`` and TensorBoard events (loss, learning rate, gradient norm, logit
+    scale, pairs per second, accuracy on dev), ``checkpoints/``, and at the end ``model/``, which ``clipviz.load``
+    reads. With ``resume=True`` a run that was stopped, by whatever, goes on from its newest whole checkpoint and
+    ends with the same weights as one that was not. Under ``torchrun`` the processes share each batch. SIGTERM and
+    Ctrl-C stop after the step in hand, with a checkpoint. A script whose recipe reads with workers or draws
+    scenes needs the usual ``if __name__ == "__main__":``.
 
-    Raises SpecError for a recipe that is wrong or is not that of the checkpoint, and DataError for an
-    ``out`` that already holds a run while ``resume`` is False.
+    Raises SpecError for a recipe that is wrong or is not the checkpoint's, DataError for data that cannot serve
+    and for an ``out`` that holds a run (while ``resume`` is False) or is being written by another, and ModelError
+    for a loss that is not finite; the last good checkpoint stays.
 
     >>> train("train/tiny.toml", out="runs/tiny")  # doctest: +SKIP
     """
     recipe = recipe if isinstance(recipe, Recipe) else read_recipe(recipe, changes)
-    before = torch.get_num_threads()
+    world = World.join()
+    try:
+        with _settings(recipe), hold(out, world.rank), room(Path(out), Checkpoints(Path(out) / CHECKPOINTS, 1)):
+            return Run(recipe, Path(out), resume, quiet or not world.main, world).go()
+    finally:
+        world.leave()
+
+
+@contextmanager
+def _settings(recipe: Recipe) -> Iterator[None]:
+    """Threads and determinism as the recipe says, and as they were afterwards."""
+    before = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
     if recipe.threads:
         torch.set_num_threads(recipe.threads)
+    torch.use_deterministic_algorithms(recipe.deterministic)
     try:
-        return Run(recipe, Path(out), resume, quiet).go()
+        yield
     finally:
-        torch.set_num_threads(before)
+        torch.set_num_threads(before[0])
+        torch.use_deterministic_algorithms(before[1])
 
 
 class Run:
     """One run: its network, its data, its place, and what it has written."""
 
-    def __init__(self, recipe: Recipe, out: Path, resume: bool, quiet: bool):
-        self.recipe, self.out, self.quiet = recipe, out, quiet
+    def __init__(self, recipe: Recipe, out: Path, resume: bool, quiet: bool, world: World):
+        self.recipe, self.out, self.quiet, self.world = recipe, out, quiet, world
         self.checkpoints = Checkpoints(out / CHECKPOINTS, recipe.keep.last)
         if self.checkpoints.steps() and not resume:
             raise DataError(f"{str(out)!r} already holds a run: pass resume=True to go on with it, or another out.")
         self.began = time.perf_counter()
-        cache = out / CACHE
-        self.batches = Batches(recipe, cache, quiet=quiet)
-        size, context = self.batches.size, self.batches.context
-        self.dev = [Dev(source, size, context, cache, quiet) for source in recipe.data.dev]
+        if world.main:
+            sweep(out)
+        self.parent = parent_of(recipe)
+        self.shape = shape_of(recipe, self.parent)
+        self._open_data()
         self.seen: Tensor | None = None
         if recipe.model.vocabulary == "seen":
             texts = (text for concept in self.batches.concepts.every for text in concept.wordings())
-            self.seen = seen_tokens(texts, context)
-        self.clip = build(recipe, self.seen).train()
+            self.seen = seen_tokens(texts, self.shape.context_length)
+        clip, local = build(recipe, self.seen), recipe.loss.local_weight
+        clip = clip.double() if recipe.memory.precision == "float64" else clip
+        self.towers = world.wrap(
+            Towers(
+                clip,
+                self.shape.mean,
+                self.shape.std,
+                local=local > 0,
+                precision=recipe.memory.precision,
+                recompute=recipe.memory.checkpoint_activations,
+            ),
+            recipe,
+        )
+        self.plain: Towers = getattr(self.towers, "module", self.towers)
+        self.optimizer = make_optimizer(self.plain.clip, recipe)
+        self.scaler = gradient_scaler(recipe, world.device)
+        self.step = Step(
+            self.towers,
+            recipe.memory.micro_batch,
+            recipe.loss.multi_positive,
+            local,
+            lambda loss: self.scaler.scale(loss).backward(),  # type: ignore[no-untyped-call]
+        )
+        self.watch = Watch(newest=lambda: self.checkpoints.newest_path, warns=world.main)
         self.occurred = torch.zeros(VOCABULARY, dtype=torch.bool)
-        self.optimizer = make_optimizer(self.clip, recipe)
-        local = recipe.loss.local_weight > 0
-        self.towers = Towers(self.clip, OPENAI_MEAN, OPENAI_STD, local=local, precision=recipe.memory.precision)
-        self.step = Step(self.towers, recipe.memory.micro_batch, recipe.loss.multi_positive, recipe.loss.local_weight)
-        self.done, self.seconds = 0, 0.0
+        self.done, self.seconds, self.best = 0, 0.0, -math.inf
         self.losses: list[float] = []
         self.skipped: list[tuple[str, str, str]] = []
-        self.best = -math.inf
-        self.resumed_at = [0]
+        self.resumed_at: list[int] = []
         if resume:
             self._restore()
 
+    def _open_data(self) -> None:
+        """The batches and the dev sources; process 0 decodes and draws what is cached, and the others wait for it."""
+        recipe, world, cache = self.recipe, self.world, self.out / CACHE
+        for turn in ("first", "others"):
+            if world.main == (turn == "first"):
+                self.batches = Batches(
+                    recipe, cache, rank=world.rank, world=world.size, quiet=self.quiet, shape=self.shape
+                )
+                size, context = self.shape.image_size, self.shape.context_length
+                self.dev = [Dev(source, size, context, cache, self.quiet) for source in recipe.data.dev]
+            world.barrier()
+
     def go(self) -> Path:
         """All steps from the checkpoint's on, or from the first, and the model."""
-        recipe, keep = self.recipe, self.recipe.keep
-        self.record = write_record(self.out, recipe, self.batches.pictures, 1)
+        recipe, keep, world = self.recipe, self.recipe.keep, self.world
+        if world.main:
+            self.record = write_record(self.out, recipe, self.batches.pictures, self.done, world.size)
         began = saved = time.perf_counter()
         first = self.done
         with (
             Stopping() as stopping,
-            Log(self.out, self.done) as log,
+            Log(self.out, self.done) if world.main else nullcontext() as log,
             tqdm(total=recipe.steps, initial=first, desc=recipe.name, unit="step", disable=self.quiet) as bar,
         ):
             for batch in read_ahead(self.batches, first, recipe.data.workers):
@@ -113,131 +170,147 @@ class Run:
                 last = self.done == recipe.steps
                 line: dict[str, Any] = {}
                 if self.done % keep.log_steps == 0 or last:
-                    line |= {
-                        "loss": round(float(np.mean(self.losses)), 5),
-                        "learning_rate": rate(recipe, self.done - 1),
-                        "gradient_norm": round(norm, 4),
-                        "logit_scale": round(self.clip.logit_scale.exp().item(), 3),
-                        "samples_per_second": round((self.done - first) * recipe.optim.batch / (now - began), 1),
-                        "skipped": len(self.skipped),
-                    }
-                    self.losses.clear()
+                    pace = (self.done - first) * recipe.optim.batch / (now - began)
+                    line |= self._measured(norm, pace)
                 if self.dev and keep.dev_steps and (self.done % keep.dev_steps == 0 or last):
                     line |= self._score()
                 if line:
                     line = {"step": self.done, "samples": self.done * recipe.optim.batch, **line}
-                    log.write(line)
+                    self._write(log, line)
                     bar.set_postfix(_short(line), refresh=False)
-                due = (0 < keep.seconds < now - saved) or (keep.steps > 0 and self.done % keep.steps == 0)
                 score = _score_of(line)
                 better = score is not None and score > self.best
-                if due or last or better or stopping.asked is not None:
+                stop = world.any(stopping.asked is not None)
+                late = world.any(0 < keep.seconds < now - saved)  # clocks differ, and all must keep together
+                if late or stop or last or better or (keep.steps > 0 and self.done % keep.steps == 0):
                     self._keep(score if better else None)
-                    saved = now
-                if stopping.asked is not None and not last:
+                    saved = time.perf_counter()
+                if stop and not last:
                     bar.close()
-                    raise _left(stopping.asked, self.done)
+                    raise _left(stopping.asked or signal.SIGTERM, self.done, world.main)
         self.seconds = time.perf_counter() - began
         return self._save()
 
     def _one(self, batch: Batch) -> float:
         """One step; gives the norm of the gradient before it was clipped."""
-        recipe = self.recipe
+        recipe, device = self.recipe, self.world.device
         self.skipped += batch.skipped
         self.occurred[batch.tokens.unique()] = True
         if self.seen is not None:
             batch.tokens = torch.searchsorted(self.seen, batch.tokens)
+        for name in ("pixels", "true", "tokens", "said", "keep"):
+            if isinstance(value := getattr(batch, name), Tensor):
+                setattr(batch, name, value.to(device, non_blocking=True))
+        now = rate(recipe, batch.step)
         for group in self.optimizer.param_groups:
-            group["lr"] = rate(recipe, batch.step)
+            group["lr"] = now
         self.optimizer.zero_grad(set_to_none=True)
-        loss = self.step(batch)
-        most = recipe.optim.clip_norm or math.inf
-        norm = torch.nn.utils.clip_grad_norm_(self.clip.parameters(), most)
-        self.optimizer.step()
+        loss = self.world.sum(self.step(batch).item())
+        self.scaler.unscale_(self.optimizer)
+        norm = float(self.world.clip_norm(self.plain.clip.parameters(), recipe.optim.clip_norm or math.inf))
+        self.watch.see(batch.step + 1, loss, norm, now, scaled=self.scaler.is_enabled())
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
         with torch.no_grad():
-            self.clip.logit_scale.clamp_(max=math.log(MOST_SCALE))
-        self.losses.append(loss.item())
+            self.plain.clip.logit_scale.clamp_(max=math.log(MOST_SCALE))
+        self.losses.append(loss)
         self.done = batch.step + 1
-        return float(norm)
+        return norm
+
+    def _measured(self, norm: float, pace: float) -> dict[str, Any]:
+        line = {
+            "loss": round(float(np.mean(self.losses)), 5),
+            "learning_rate": rate(self.recipe, self.done - 1),
+            "gradient_norm": round(norm, 4),
+            "logit_scale": round(self.plain.clip.logit_scale.exp().item(), 3),
+            "samples_per_second": round(pace, 1),
+            "skipped": round(self.world.sum(len(self.skipped))),
+        }
+        self.losses.clear()
+        return line
 
     def _score(self) -> dict[str, float]:
         """Top-1 on each dev source, and chance, as columns of the metrics."""
         line: dict[str, float] = {}
         for dev in self.dev:
-            found = dev.score(self.towers, self.seen)
+            found = dev.score(self.plain, self.seen)
             line |= {f"dev.{dev.label}.{name}": round(found[name], 5) for name in ("top1", "balanced", "chance")}
         return line
 
+    def _write(self, log: Log | None, line: dict[str, Any]) -> None:
+        if log is None:
+            return
+        try:
+            log.write(line)
+        except OSError as error:
+            raise DataError(
+                f"The metrics of step {self.done} cannot be written to {str(self.out)!r} ({error.strerror or error}). "
+                f"The last good checkpoint is {str(self.checkpoints.newest_path)!r}: make room, and go on with "
+                "resume=True."
+            ) from error
+
     def _keep(self, best: float | None) -> None:
+        """A checkpoint; all processes call, and the first one writes."""
         if best is not None:
             self.best = best
+        world = self.world
+        everyones = world.everyones((self.skipped, ids_of(self.occurred).tolist()))
         state = {
             "recipe": self.recipe.to_dict(),
             "done": self.done,
-            "clip": self.clip.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
+            "clip": world.model_state(self.towers),
+            "optimizer": world.optimizer_state(self.towers, self.optimizer),
+            "scaler": self.scaler.state_dict(),
+            "watch": self.watch.state(),
+            "rng": torch.random.get_rng_state(),
             "seen": self.seen,
-            "occurred": self.occurred,
+            "occurred": sorted({number for _, numbers in everyones for number in numbers}),
             "losses": list(self.losses),
-            "skipped": [list(row) for row in self.skipped],
+            "skipped": [list(row) for rows, _ in everyones for row in rows],
             "resumed_at": self.resumed_at,
             "best": self.best,
         }
-        self.checkpoints.save(self.done, state, best=best)
+        if world.main:
+            self.checkpoints.save(self.done, state, best=best)
+        world.barrier()
 
     def _restore(self) -> None:
-        state = self.checkpoints.newest()
-        if state is None:
+        """Process 0 reads the newest checkpoint, and all take it."""
+        world = self.world
+        state = self.checkpoints.newest() if world.main else None
+        if not world.share(state is not None):
             return
-        check_recipe(state, self.recipe.to_dict(), self.out)
-        self.clip.load_state_dict(state["clip"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.occurred, self.done, self.losses = state["occurred"], state["done"], state["losses"]
-        self.skipped = [tuple(row) for row in state["skipped"]]
-        self.best = state["best"]
-        self.resumed_at = [*state["resumed_at"], self.done]
+        if state is not None:
+            check_recipe(state, self.recipe.to_dict(), self.out)
+        model, optimizer = (state["clip"], state["optimizer"]) if state is not None else ({}, {})
+        world.load(self.towers, self.optimizer, model, optimizer)
+        left_out = ("clip", "optimizer")
+        rest = world.share({k: v for k, v in state.items() if k not in left_out} if state is not None else None)
+        self.scaler.load_state_dict(rest["scaler"])
+        self.watch.restore(rest["watch"])
+        torch.random.set_rng_state(rest["rng"])
+        self.occurred[rest["occurred"]] = True
+        self.done, self.losses, self.best = rest["done"], rest["losses"], rest["best"]
+        self.skipped = [tuple(row) for row in rest["skipped"]] if world.main else []
+        self.resumed_at = [*rest["resumed_at"], self.done]
 
     def _save(self) -> Path:
+        """The model of the last checkpoint, which all steps have led to; process 0 writes it."""
         recipe = self.recipe
-        card = {
-            "name": recipe.name,
-            "recipe": recipe.to_dict(),
-            "samples_seen": recipe.steps * recipe.optim.batch,
-            "seconds": {"steps": round(self.seconds, 1), "whole": round(time.perf_counter() - self.began, 1)},
-            "training_classes": self.batches.training_classes,
-            "data": self.record["data"],
-            "code": self.record["code"],
-            "resumed_at": self.resumed_at[1:],
-            "skipped": len(self.skipped),
-            "torch": torch.__version__,
-        }
-        return save(self.clip, self.seen, _ids(self.occurred), self.out / MODEL, card, half=True)
-
-
-def model_at(out: str | Path, step: int | None = None) -> Path:
-    """The model of a run as it was at a checkpoint (by default the newest), in a folder that `clipviz.load` reads.
-
-    Written to ``out/models/step-...``. Raises DataError where that checkpoint is not (or no longer) there.
-
-    >>> clipviz.load(model_at("runs/mine", 200))  # doctest: +SKIP
-    """
-    out = Path(out)
-    checkpoints = Checkpoints(out / CHECKPOINTS, 1)
-    there = checkpoints.steps()
-    if not there or (step is not None and step not in there):
-        asked = "No checkpoint" if step is None else f"No checkpoint of step {step}"
-        raise DataError(f"{asked} is in {str(out)!r}; there are {there or 'none'} (keep.last says how many are kept).")
-    path = checkpoints.path(there[-1] if step is None else step)
-    state = torch.load(path, weights_only=True, map_location="cpu")
-    recipe = read_recipe(state["recipe"])
-    clip = build(recipe, state["seen"])
-    clip.load_state_dict(state["clip"])
-    card = {"name": recipe.name, "recipe": state["recipe"], "samples_seen": state["done"] * recipe.optim.batch}
-    return save(clip, state["seen"], _ids(state["occurred"]), out / "models" / f"step-{state['done']}", card, half=True)
-
-
-def _ids(occurred: Tensor) -> Tensor:
-    return torch.nonzero(occurred).flatten()
+        if self.world.main:
+            card = {
+                "seconds": {"steps": round(self.seconds, 1), "whole": round(time.perf_counter() - self.began, 1)},
+                "training_classes": self.batches.training_classes,
+                "data": self.record["data"],
+                "code": self.record["parts"][0]["code"],
+                "resumed_at": self.resumed_at,
+                "empty_captions": self.batches.empty_captions,
+            }
+            state = self.checkpoints.newest()
+            assert state is not None  # written after the last step, or read when the run was done already
+            write_model(state, recipe, self.out / MODEL, card, self.parent)
+        self.world.barrier()
+        return self.out / MODEL
 
 
 def _score_of(line: Mapping[str, Any]) -> float | None:
@@ -254,8 +327,14 @@ def _short(line: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
-def _left(asked: int, done: int) -> BaseException:
+def _left(asked: int, done: int, tells: bool) -> BaseException:
     """What ends a run that a signal asked to stop, after its checkpoint was written."""
+    sentence = (
+        f"Stopped by {signal.Signals(asked).name} after step {done}, whose checkpoint is written: go on with "
+        "resume=True (--resume)."
+    )
     if asked == signal.SIGINT:
-        return KeyboardInterrupt(f"stopped after step {done}, which is kept: resume=True goes on from it")
+        return KeyboardInterrupt(sentence)
+    if tells:
+        logger.warning(sentence)  # an exit with a number tells nothing by itself
     return SystemExit(128 + asked)

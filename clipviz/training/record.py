@@ -12,6 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from ..errors import DataError
 from ..files import write
 from .pictures import Pictures
 from .recipe import Recipe
@@ -27,21 +28,38 @@ def data_record(recipe: Recipe, pictures: Sequence[Pictures]) -> dict[str, Any]:
     }
 
 
-def write_record(out: Path, recipe: Recipe, pictures: Sequence[Pictures], processes: int) -> dict[str, Any]:
-    """Write ``run.json``: the resolved recipe, versions, data hashes, seed, git-describe, command and start."""
+def write_record(out: Path, recipe: Recipe, pictures: Sequence[Pictures], done: int, processes: int) -> dict[str, Any]:
+    """Write ``run.json``: the resolved recipe, the seed, the data's hashes, and what each part of the run ran on.
+
+    There are several parts where it was resumed: each tells its start, first step, processes, versions,
+    git-describe and command. Raises DataError where a resumed run finds other data than it began with.
+    """
+    path = out / "run.json"
+    before = json.loads(path.read_text(encoding="utf-8")) if done and path.exists() else None
+    data = data_record(recipe, pictures)
+    if before is not None and before["data"] != data:
+        other = next((name for name in data if before["data"].get(name) != data[name]), "?")
+        raise DataError(
+            f"The source {other!r} is not what the run in {str(out)!r} began with: other pictures would follow in the "
+            "same places. Restore the data, or begin again in another out."
+        )
+    part = {
+        "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "step": done,
+        "processes": processes,
+        "versions": {"python": platform.python_version(), **{name: _version(name) for name in PACKAGES}},
+        "code": describe_code(),
+        "command": sys.argv,
+        "machine": platform.machine(),
+    }
     record = {
         "recipe": recipe.to_dict(),
         "seed": recipe.seed,
         "steps": recipe.steps,
-        "processes": processes,
-        "versions": {"python": platform.python_version(), **{name: _version(name) for name in PACKAGES}},
-        "data": data_record(recipe, pictures),
-        "code": describe_code(),
-        "command": sys.argv,
-        "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        "machine": platform.machine(),
+        "data": data,
+        "parts": [*(before["parts"] if before else []), part],
     }
-    write(out / "run.json", json.dumps(record, indent=1, default=str))
+    write(path, json.dumps(record, indent=1))
     return record
 
 

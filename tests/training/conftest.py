@@ -22,7 +22,13 @@ TOY = {
 }
 
 
-@pytest.fixture
-def toy():
-    """A recipe of twenty quick steps on scenes, as a mapping that a test may change."""
+@pytest.fixture(scope="session")
+def toy_recipe():
+    """A recipe of twenty quick steps on scenes, as a mapping; not to be changed."""
     return copy.deepcopy(TOY)
+
+
+@pytest.fixture
+def toy(toy_recipe):
+    """The same, for a test to change."""
+    return copy.deepcopy(toy_recipe)
