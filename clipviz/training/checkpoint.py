@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shutil
 import warnings
 import zipfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from ..files import replace
 
 NAME = re.compile(r"step-(\d{9})\.pt")
 BEST, TORN = "best.pt", ".torn"
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 # What `files.replace` and `weights.save_folder` leave when the process is killed in the middle of them.
 DRAFT = re.compile(r"\..+\.\d+\.[0-9a-f]{8}(\.[^.]+)?|\..+\.[0-9a-f]{8}\.(new|old)")
 OLD = re.compile(r"\.(.+)\.[0-9a-f]{8}\.old")
@@ -186,6 +189,27 @@ def sweep(folder: Path) -> list[Path]:
         else:
             path.unlink(missing_ok=True)
     return found
+
+
+@contextmanager
+def room(out: Path, checkpoints: Checkpoints) -> Iterator[None]:
+    """Within it a full disk, whoever meets it, is a DataError that names the run's last good checkpoint."""
+    try:
+        yield
+    except Exception as error:
+        # the writer of the weights tells the number in words
+        number = error.errno if isinstance(error, OSError) else _number(str(error))
+        if number not in FULL:
+            raise
+        raise DataError(
+            f"{str(out)!r} takes no more ({os.strerror(number)}). {_told(checkpoints.newest_path)} Make room, and "
+            "go on with resume=True (--resume)."
+        ) from error
+
+
+def _number(sentence: str) -> int:
+    found = re.search(r"\(os error (\d+)\)", sentence)
+    return int(found.group(1)) if found else 0
 
 
 def check_recipe(state: dict[str, Any], recipe: dict[str, Any], where: Path) -> None:
