@@ -90,20 +90,6 @@ def gradcam(
 
 
 @main.command()
-@click.argument("recipe")
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder for the model and its metrics.")
-@click.option("--resume", is_flag=True, help="Go on from the newest checkpoint in that folder.")
-def train(recipe: str, out: Path, resume: bool) -> None:
-    """Train a CLIP from RECIPE: a TOML file, or the name of a bundled one such as "tiny"."""
-    import clipviz
-
-    from ..assets import find
-
-    path = Path(recipe) if Path(recipe).is_file() else find("train", recipe)
-    click.echo(f"Wrote {clipviz.train(path, out=out, resume=resume)}")
-
-
-@main.command()
 @click.option("--folder", type=click.Path(path_type=Path), default=Path("notebooks"), show_default=True)
 @click.option("--browser/--no-browser", default=True, help="Open a browser window.")
 def lab(folder: Path, browser: bool) -> None:
