@@ -7,6 +7,7 @@ from typing import cast
 
 import torch
 from torch import Tensor, nn
+from torch.distributed.tensor import DTensor
 
 from ..clip import CLIP
 from ..clip.transformer import Block
@@ -37,7 +38,9 @@ def make_optimizer(clip: CLIP, recipe: Recipe) -> torch.optim.Optimizer:
     groups = [{"params": matrices, "weight_decay": o.weight_decay}, {"params": others, "weight_decay": 0.0}]
     if memory.half_moments or memory.half_text:
         return AdamW(groups, o.learning_rate, betas, eps, half_moments=memory.half_moments, seed=recipe.seed)
-    return torch.optim.AdamW(groups, lr=o.learning_rate, betas=betas, eps=eps)
+    # torch's loop over many weights at once takes no mixture of shards and the logit scale, which is whole
+    foreach = False if any(isinstance(p, DTensor) for _, p in trained) else None
+    return torch.optim.AdamW(groups, lr=o.learning_rate, betas=betas, eps=eps, foreach=foreach)
 
 
 def decays(name: str, parameter: Tensor) -> bool:

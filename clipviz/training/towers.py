@@ -53,7 +53,7 @@ class Towers(nn.Module):
         self.register_buffer("std", torch.tensor(std, dtype=torch.float64).view(MEAN_AXES), persistent=False)
         if recompute:
             recompute_blocks(clip)
-        self.train(clip.training)
+        self.train()
 
     @property
     def trained(self) -> tuple[bool, bool]:

@@ -64,6 +64,12 @@ CASES = {
 }
 BLIND = {name: case for name, case in CASES.items() if case[0] is VIT}  # batch norm sees the batch: never in pieces
 STEP = 2
+SHARDED = (
+    "pairs that do not divide",
+    "all captions, patches alone, part of them",
+    "two captions",
+    "all captions, a ResNet",
+)
 BARE = "pictures without captions, captions without pictures"
 
 
@@ -148,11 +154,13 @@ def main(what, out):
     assert world.size == 1 or world.joined
     cache = out / "cache"
     if what == "gradients":
-        kinds = {"ddp": ({}, CASES), "ddp in pieces": ({"micro_batch": 8}, BLIND)}
-        fsdp = {"distributed": "fsdp2"}
-        kinds |= {
-            "fsdp2": (fsdp, CASES),
-            "fsdp2 in pieces": ({**fsdp, "micro_batch": 8, "checkpoint_activations": True}, BLIND),
+        some, fsdp = {name: CASES[name] for name in SHARDED}, {"distributed": "fsdp2"}
+        in_pieces = {**fsdp, "micro_batch": 8, "checkpoint_activations": True}
+        kinds = {
+            "ddp": ({}, CASES),
+            "ddp in pieces": ({"micro_batch": 8}, BLIND),
+            "fsdp2": (fsdp, some),
+            "fsdp2 in pieces": (in_pieces, {name: case for name, case in some.items() if name in BLIND}),
         }
         found = {kind: gradients(world, cache, memory, cases) for kind, (memory, cases) in kinds.items()}
     else:
