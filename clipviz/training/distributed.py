@@ -82,7 +82,8 @@ class World:
         """The towers on this device, their gradients averaged over all processes; call before making the optimizer.
 
         ``memory.distributed="ddp"`` gives each process all weights, "fsdp2" its share of each block's. Batch norm
-        that is trained takes its statistics over all processes. Raises SpecError for a batch smaller than ``size``.
+        that is trained takes its statistics over all processes, so that it is that of the whole batch. Raises
+        SpecError for a batch smaller than ``size``, and for float16 in shards.
         """
         towers.to(self.device)
         if self.size == 1:
@@ -91,6 +92,11 @@ class World:
             raise SpecError(
                 f"optim.batch={recipe.optim.batch} leaves some of {self.size} processes without a picture; give a "
                 "larger batch or start fewer."
+            )
+        if (recipe.memory.distributed, recipe.memory.precision) == ("fsdp2", "float16"):
+            raise SpecError(
+                'memory.distributed="fsdp2" has no gradient scaler for memory.precision="float16"; give "bfloat16", '
+                'which needs none, or "ddp".'
             )
         spread_batch_norm(towers, self.device)
         if recipe.memory.distributed == "fsdp2":

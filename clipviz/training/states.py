@@ -23,8 +23,8 @@ def whole(state: Any, keep: bool) -> Any:
     if isinstance(state, list | tuple):
         return type(state)([whole(value, keep) for value in state])
     if isinstance(state, Tensor):
-        full = state.detach().full_tensor() if isinstance(state, DTensor) else state.detach()
-        return full.to("cpu", copy=True) if keep else None
+        full = state.full_tensor() if isinstance(state, DTensor) else state
+        return full.detach().to("cpu", copy=True) if keep else None
     return state
 
 

@@ -28,7 +28,7 @@ class Step:
     With ``micro_batch`` the features of all pieces are computed first without their graphs, the loss of the whole
     batch gives the gradient of each feature, and each piece runs again to carry its own to the weights: gradient
     caching (Gao et al. 2021, arXiv 2101.06983). Memory then holds the graph of one piece. The second run sees the
-    random numbers of the first.
+    random numbers of the first. Batch norm in training looks at the whole batch, which no piece shows: SpecError.
     """
 
     towers: Any  # Towers, or what torch.distributed wrapped around it

@@ -105,6 +105,13 @@ def test_an_environment_that_is_no_torchrun(monkeypatch):
         World.join()
 
 
+def test_shards_have_no_scaler():
+    made = processes.recipe(24, memory={"distributed": "fsdp2", "precision": "float16"})
+    towers = Towers(processes.network(processes.VIT, processes.TEXT), processes.MEAN, processes.STD)
+    with pytest.raises(SpecError, match="bfloat16"):
+        World(size=2).wrap(towers, made)
+
+
 def test_a_batch_smaller_than_the_processes_is_refused():
     clip = processes.network(processes.VIT, processes.TEXT)
     with pytest.raises(SpecError, match="without a picture"):
