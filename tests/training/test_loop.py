@@ -108,7 +108,7 @@ def test_a_folder_with_a_run_is_not_written_over(run, toy):
     out, _ = run
     with pytest.raises(DataError, match="already holds a run: pass resume=True"):
         train(toy, out=out, quiet=True)
-    with pytest.raises(SpecError, match=r"optim\.batch=16"):
+    with pytest.raises(SpecError, match=r"optim\.samples=320"):
         train(toy, out=out, resume=True, quiet=True, changes=["optim.batch=8", "optim.samples=160"])
     with pytest.raises(SpecError, match=r"model\.width"):
         train(toy, out=out, resume=True, quiet=True, changes=["model.width=64"])
