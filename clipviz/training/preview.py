@@ -76,14 +76,14 @@ def _check(recipe: Recipe, steps: bool) -> Check:
                     "quicker than is said here."
                 )
     rows = [p.facts(len(k)) for p, k in zip(pictures, batches.places, strict=True)]
-    damaged = [(p.recipe.label, *lost) for p in pictures for lost in p.lost]
-    damaged += [each for each in batch.skipped if each not in damaged]
+    lost = [(p.recipe.label, name, reason) for p in pictures for name, reason in p.lost]
+    damaged = {(source, name): reason for source, name, reason in [*lost, *batch.skipped]}
     return Check(
         name=recipe.name,
         sources=tuple(rows),
         captions=captions,
         frequent=tuple(frequent),
-        damaged=tuple(damaged),
+        damaged=tuple((*key, reason) for key, reason in damaged.items()),
         run=_run(recipe, pictures, trial),
         memory={} if trial is None else trial.memory,
         pictures=batch.pixels[:SHOWN].numpy(),

@@ -11,6 +11,7 @@ from ..errors import ClipvizError
 
 if TYPE_CHECKING:
     from ..model import Model
+    from .live import LiveCurves
     from .panel import Panel
 
 
@@ -38,4 +39,19 @@ def workbench(
     return Panel(picture, text, model=model, models=models)
 
 
-__all__ = ["workbench"]
+def live_curves(out: str | Path, *, seconds: float = 3.0) -> LiveCurves:
+    """Show the curves of a run while it trains: a context for a notebook's cell, drawn anew every few seconds.
+
+    ``out`` is the folder that the run writes. Raises ClipvizError without ipywidgets.
+
+        >>> with clipviz.ui.live_curves("runs/mine"):  # doctest: +SKIP
+        ...     clipviz.train(recipe, out="runs/mine", quiet=True)
+    """
+    if find_spec("ipywidgets") is None:
+        raise ClipvizError('Live curves need ipywidgets, which is not installed: pip install "clipviz[notebook]".')
+    from .live import LiveCurves
+
+    return LiveCurves(out, seconds)
+
+
+__all__ = ["live_curves", "workbench"]

@@ -34,8 +34,8 @@ def data(tmp_path: Path) -> Path:
     return tmp_path / "list.csv"
 
 
-def recipe(data: Path, **changes: object) -> dict[str, object]:
-    source = {"path": str(data), "caption": "caption", "name": "colours"}
+def recipe(path: Path, **changes: object) -> dict[str, object]:
+    source = {"path": str(path), "caption": "caption", "name": "colours"}
     optim = {"samples": 64, "batch": 8}
     return {"name": "toy", "threads": 1, "model": MODEL, "data": {"sources": [source]}, "optim": optim, **changes}
 
