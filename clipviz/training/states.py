@@ -31,7 +31,7 @@ def whole(state: Any, keep: bool) -> Any:
 def placed(state: Any, like: Any, device: torch.device, shared: bool) -> Any:
     """Process 0's whole ``state``, its tensors cut as what stands in their place (or around it) in ``like``.
 
-    ``shared`` says that there are other processes, which get it tensor by tensor and never hold it whole.
+    What is given stays apart: an optimizer that takes it moves tensors of its own. ``shared`` says that there are other processes, which get it tensor by tensor and never hold it whole.
     """
     outline = _outline(state)
     if shared:
@@ -70,7 +70,9 @@ def _filled(outline: Any, state: Any, like: Any, device: torch.device, shared: b
         return type(outline)([_filled(o, v, None, device, shared) for o, v in zip(outline, values, strict=True)])
     if not isinstance(outline, _Shape):
         return outline
-    full = torch.empty(outline.shape, dtype=outline.dtype, device=device) if state is None else state.to(device)
+    full = (
+        torch.empty(outline.shape, dtype=outline.dtype, device=device) if state is None else state.to(device, copy=True)
+    )
     if shared:
         full = full.contiguous()
         dist.broadcast(full, src=0)
