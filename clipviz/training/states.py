@@ -31,7 +31,8 @@ def whole(state: Any, keep: bool) -> Any:
 def placed(state: Any, like: Any, device: torch.device, shared: bool) -> Any:
     """Process 0's whole ``state``, its tensors cut as what stands in their place (or around it) in ``like``.
 
-    What is given stays apart: an optimizer that takes it moves tensors of its own. ``shared`` says that there are other processes, which get it tensor by tensor and never hold it whole.
+    What is given stays apart: an optimizer that takes it moves tensors of its own. ``shared`` says that there are
+    other processes, which get it tensor by tensor and never hold it whole.
     """
     outline = _outline(state)
     if shared:
