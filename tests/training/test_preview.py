@@ -125,7 +125,7 @@ def test_a_recipe_that_cannot_run_is_told_before_it_runs(data: Path) -> None:
     source = {"path": str(data), "caption": "captain"}
     with pytest.raises(DataError, match="caption"):
         check(recipe(data, data={"sources": [source]}), steps=False)
-    dev = {"sources": [{"path": str(data), "caption": "caption"}], "dev": [{"path": str(data), "caption": "path"}]}
+    dev = {"sources": [{"path": str(data), "caption": "caption"}], "dev": [{"path": str(data), "caption": "caption"}]}
     assert any("in its dev half" in note for note in check(recipe(data, data=dev), steps=False).notes)
 
 
