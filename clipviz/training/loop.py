@@ -30,7 +30,7 @@ from .parent import parent_of
 from .places import CACHE, CHECKPOINTS, MODEL
 from .reading import read_recipe
 from .recipe import Recipe
-from .record import write_record
+from .record import write_record, write_skipped
 from .scaling import gradient_scaler
 from .step import Step
 from .stopping import Stopping
@@ -255,6 +255,7 @@ class Run:
             self.best = best
         world = self.world
         everyones = world.everyones((self.skipped, ids_of(self.occurred).tolist()))
+        skipped = [tuple(row) for rows, _ in everyones for row in rows]
         state = {
             "recipe": self.recipe.to_dict(),
             "done": self.done,
@@ -266,12 +267,13 @@ class Run:
             "seen": self.seen,
             "occurred": sorted({number for _, numbers in everyones for number in numbers}),
             "losses": list(self.losses),
-            "skipped": [list(row) for rows, _ in everyones for row in rows],
+            "skipped": [list(row) for row in skipped],
             "resumed_at": self.resumed_at,
             "best": self.best,
         }
         if world.main:
             self.checkpoints.save(self.done, state, best=best)
+            write_skipped(self.out, skipped)
         world.barrier()
 
     def _restore(self) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import platform
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -61,6 +64,17 @@ def write_record(out: Path, recipe: Recipe, pictures: Sequence[Pictures], done: 
     }
     write(path, json.dumps(record, indent=1))
     return record
+
+
+def write_skipped(out: Path, skipped: Sequence[tuple[str, str, str]]) -> None:
+    """Write ``skipped.csv``: source, id and reason of each damaged picture, and how often it was passed over."""
+    if not skipped:
+        return
+    text = io.StringIO()
+    table = csv.writer(text)
+    table.writerow(("source", "id", "reason", "times"))
+    table.writerows((*row, times) for row, times in Counter(skipped).items())
+    write(out / "skipped.csv", text.getvalue())
 
 
 def describe_code() -> str | None:

@@ -1,7 +1,9 @@
+import csv
 import json
 
 import pytest
 import torch
+from PIL import Image
 
 import clipviz
 from clipviz.errors import DataError, SpecError
@@ -114,9 +116,19 @@ def test_a_folder_with_a_run_is_not_written_over(run, toy):
         train(toy, out=out, resume=True, quiet=True, changes=["model.width=64"])
 
 
-def test_other_data_under_a_run_are_refused(toy, tmp_path):
-    from PIL import Image
+def test_damaged_pictures_are_passed_over_and_listed(toy, tmp_path):
+    for i in range(20):
+        (tmp_path / "p" / f"{i % 2}").mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (60, 60), (12 * i, 0, 0)).save(tmp_path / "p" / f"{i % 2}" / f"{i}.png")
+    (tmp_path / "p" / "1" / "7.png").write_text("no picture")
+    toy["data"]["sources"] = [{"path": str(tmp_path / "p"), "name": "p", "captions": [{"templates": ["a {label}"]}]}]
+    train(toy, out=tmp_path / "run", quiet=True)
+    (row,) = csv.DictReader((tmp_path / "run" / "skipped.csv").read_text().splitlines())
+    assert (row["source"], row["id"]) == ("p", "1/7.png") and int(row["times"]) == 16  # once a lap of twenty pictures
+    assert lines_of(tmp_path / "run")[-1]["skipped"] == 16
 
+
+def test_other_data_under_a_run_are_refused(toy, tmp_path):
     for i in range(20):
         (tmp_path / "p" / f"{i % 2}").mkdir(parents=True, exist_ok=True)
         Image.new("RGB", (60, 60), (12 * i, 0, 0)).save(tmp_path / "p" / f"{i % 2}" / f"{i}.png")
