@@ -23,6 +23,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from objectives_page import write_page
 from PIL import Image
 from torch import Tensor
 
@@ -30,7 +31,7 @@ from clipviz.files import write
 from clipviz.sources import open_source
 from clipviz.training import Recipe, read_recipe
 from clipviz.training.batches import Batch, Batches
-from clipviz.training.objectives import OBJECTIVES, Classes
+from clipviz.training.objectives import OBJECTIVES, Classes, make_objective
 from clipviz.training.objectives_run import learn, ranks, vocabulary_of
 
 Row = dict[str, Any]
@@ -170,6 +171,16 @@ def main() -> None:
     for name, (rate, rule) in chosen.items():
         say(f"chosen on dev: {name}: learning rate {rate:g}, scored by {rule}")
     rows += [row for seed in others for name in OBJECTIVES for row in run(name, seed, chosen[name][0])]
+    tower = make_objective(next(iter(OBJECTIVES)), recipe, torch.arange(2)).visual
+    about = {
+        "template": TEMPLATE.replace("{}", "{first name}"),
+        "classes": len(report.names),
+        "some": len(some.truth),
+        "first_seed": first,
+        "rates": arguments.rates,
+        "parameters": sum(p.numel() for p in tower.parameters()) / 1e6,
+    }
+    say("\n" + write_page(arguments.docs, rows, chosen, recipe, about))
 
 
 if __name__ == "__main__":
