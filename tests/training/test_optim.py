@@ -174,7 +174,7 @@ def test_half_statistics_take_half_the_memory():
 STEPS = 300
 
 
-def train(memory, rounding=None, learning_rate=3e-3, seed=0):
+def train(memory, rounding=None, learning_rate=1e-3, seed=0):
     """The losses of 300 steps of a small CLIP: 16 of 64 noisy patterns a step, each with a word of its own."""
     given = recipe(
         model={**SMALL, "image_size": 16, "layers": 1},
@@ -217,7 +217,7 @@ def test_half_precision_stays_near_the_full_precision_loss_over_300_steps():
     other = train({}, seed=1)
     print(f"last 50 losses {full[-50:].mean():.4f}, of the first 20 {full[:20].mean():.4f}")
     moments, text = {"half_moments": True}, {"half_text": True}
-    for memory, near in ((moments, 0.01), (text, 0.04), ({**moments, **text}, 0.04)):
+    for memory, near in ((moments, 0.01), (text, 0.03), ({**moments, **text}, 0.03)):
         losses = train(memory)
         ends, apart = (losses[-50:].mean() - full[-50:].mean()).abs(), (losses - full).abs().mean()
         print(f"{memory}: last 50 {losses[-50:].mean():.4f}, off by {ends:.4f}; a step by {apart:.4f}")
