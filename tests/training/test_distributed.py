@@ -99,6 +99,13 @@ def test_alone_the_world_is_one_process(monkeypatch):
     assert float(state["logit_scale"]) == pytest.approx(1.7), "a state is apart from the living weights"
 
 
+def test_a_loaded_state_stays_as_it_was_and_goes_on(tmp_path):
+    alone = processes.steps(World(), tmp_path, {}, keep=2)
+    for _ in range(2):
+        _near(processes.steps(World(), tmp_path, {}, first=2, state=alone["kept"])["weights"], alone["weights"])
+    assert {float(held["step"]) for held in alone["kept"][1]["state"].values()} == {2.0}
+
+
 def test_an_environment_that_is_no_torchrun(monkeypatch):
     monkeypatch.setenv("RANK", "first")
     with pytest.raises(SpecError, match="torchrun"):
