@@ -20,7 +20,7 @@ from ..weights.network import OPENAI_MEAN, OPENAI_STD
 from .batches import Batch
 from .loss import contrastive_loss
 from .network import build
-from .recipe import Recipe
+from .recipe import MemoryRecipe, Recipe
 from .tokens import tokenize
 
 
@@ -125,13 +125,18 @@ def colours(pixels: Tensor) -> Tensor:
 def make_objective(name: str, recipe: Recipe, seen: Tensor) -> Objective:
     """One of `OBJECTIVES` by name, for the ``seen`` token ids; with one seed all begin with the same image tower.
 
-    Raises SpecError for a name that is none, and for a recipe whose network is not the small vision transformer
-    with a bag of words.
+    Raises SpecError for a name that is none, for a recipe whose network is not the small vision transformer with a
+    bag of words, and for one that asks for more than the comparison does.
 
     >>> make_objective("bag-of-words prediction", recipe, seen)  # doctest: +SKIP
     """
     if name not in OBJECTIVES:
         raise SpecError(f"The objective {name!r} is none. {nearest(name, OBJECTIVES)}")
+    if recipe.loss.texts != "batch" or recipe.loss.local_weight or recipe.memory != MemoryRecipe():
+        raise SpecError(
+            'The comparison of objectives gives each picture its caption (loss.texts="batch"), the whole batch at once '
+            "in float32: leave loss.local_weight and [memory] out of the recipe."
+        )
     clip = build(recipe, seen)
     if recipe.model.text != "cbow" or not isinstance(clip.visual, VisionTransformer):
         raise SpecError(

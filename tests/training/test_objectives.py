@@ -253,6 +253,13 @@ def test_what_cannot_be_compared_is_refused(name, model, told):
         make_objective(name, plain_recipe(**model), torch.arange(20))
 
 
+@pytest.mark.parametrize("asked", [{"loss": {"texts": "all", "multi_positive": True}}, {"memory": {"micro_batch": 8}}])
+def test_a_recipe_that_asks_for_more_than_is_compared_is_refused(asked):
+    recipe = read_recipe({**plain_recipe().to_dict(), **asked})
+    with pytest.raises(SpecError, match="leave"):
+        make_objective(PREDICTION, recipe, torch.arange(20))
+
+
 def test_the_shipped_recipe_builds_every_objective():
     recipe = read_recipe(SHIPPED)
     assert recipe.steps * recipe.optim.batch == recipe.optim.samples
