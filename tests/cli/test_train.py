@@ -112,7 +112,7 @@ def test_only_the_first_process_speaks(recipe: Path, monkeypatch: pytest.MonkeyP
 def started(recipe: Path, out: Path) -> subprocess.Popen[str]:
     """The command in a process of its own, some steps into a run that would take long."""
     command = [sys.executable, "-m", "clipviz", "train", str(recipe), "--out", str(out)]
-    command += ["--quiet", "--set", "optim.samples=8000000"]
+    command += ["--quiet", "--set", "optim.samples=80000"]
     root = str(Path(__file__).resolve().parents[2])
     env = {**os.environ, "PYTHONPATH": root, "OMP_NUM_THREADS": "1"}
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env)
