@@ -78,9 +78,7 @@ class Checkpoints:
             _settle(self.folder)
             if best is not None:
                 self._link_best(path)
-            others = [self.path(s) for s in self.steps() if s != step]
-            for old in others[: max(0, len(others) - self.last + 1)]:
-                old.unlink(missing_ok=True)
+            self._drop_older(path)
         except OSError as error:
             raise DataError(
                 f"The checkpoint of step {step} could not be written to {str(self.folder)!r} "
@@ -107,10 +105,12 @@ class Checkpoints:
                 continue
             except OSError as error:
                 raise DataError(f"The checkpoint {str(path)!r} cannot be read ({error.strerror or error}).") from error
-            if tidy:
+            if tidy:  # and what a kill right after the writing of it has left undone
                 self._set_aside(torn, path)
                 if state.get("checkpoint", {}).get("best") is not None and path.name != BEST:
-                    self._link_best(path)  # the run may have been killed between the two
+                    self._link_best(path)
+                if path.name != BEST:
+                    self._drop_older(path)
             return state
         if torn:
             listed = "; ".join(f"{path.name} ({why})" for path, why in torn)
@@ -118,6 +118,11 @@ class Checkpoints:
                 f"None of the checkpoints in {str(self.folder)!r} is whole: {listed}. Begin again in another out."
             )
         return None
+
+    def _drop_older(self, newest: Path) -> None:
+        others = [path for step in self.steps() if (path := self.path(step)) != newest]
+        for old in others[: max(0, len(others) - self.last + 1)]:
+            old.unlink(missing_ok=True)
 
     def _set_aside(self, torn: list[tuple[Path, str]], used: Path) -> None:
         if not torn:

@@ -149,6 +149,12 @@ def test_a_kill_between_the_checkpoint_and_the_best_is_made_good(three):
     assert equal(read(three.folder / "best.pt"), state(4))
 
 
+def test_a_kill_before_the_oldest_is_dropped_is_made_good(three):
+    kept = Checkpoints(three.folder, 2)
+    assert equal(kept.newest(tidy=False), state(3)) and kept.steps() == [1, 2, 3]
+    assert equal(kept.newest(), state(3)) and kept.steps() == [2, 3]
+
+
 def test_a_limit_on_files_leaves_the_checkpoint_before_it(three):
     before = {path.name: path.read_bytes() for path in three.folder.iterdir()}
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)

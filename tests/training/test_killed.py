@@ -87,8 +87,10 @@ def test_sigterm_saves_and_leaves_and_the_run_goes_on(alone, begun):
 @pytest.mark.parametrize("resume", [False, True])
 def test_a_second_run_is_refused_and_does_the_first_no_harm(alone, begun, resume):
     process, out = begun
+    os.kill(process.pid, signal.SIGSTOP)  # so that it is not done before the second has begun
     with pytest.raises(DataError, match=rf"process {process.pid}, since \d{{4}}-"):
         train(kill.RECIPE, out=out, resume=resume, quiet=True)
+    os.kill(process.pid, signal.SIGCONT)
     kill.finish(process)
     assert kill.differences(alone[0], out) == []
 
