@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -156,6 +157,13 @@ def read_ahead(batches: Batches, start: int, workers: int) -> Iterator[Batch]:
         num_workers=workers,
         prefetch_factor=2 if workers else None,
         multiprocessing_context="spawn" if workers else None,  # torch's threads do not survive a fork
+        worker_init_fn=_heed_the_loop if workers else None,
         generator=torch.Generator(),  # else each start of a run would draw a seed from the numbers that steps use
     )
     return iter(loader)
+
+
+def _heed_the_loop(worker: int) -> None:
+    """A worker leaves signals to the loop, which ends it: a whole group is often sent one, and a step is in hand."""
+    for kind in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(kind, signal.SIG_IGN)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import signal
 import time
@@ -22,6 +21,7 @@ from .checkpoint import Checkpoints, check_recipe, room, sweep
 from .dev import Dev
 from .distributed import World
 from .export import ids_of, write_model
+from .line import score_of, short
 from .lock import hold
 from .log import Log
 from .network import VOCABULARY, build, seen_tokens, shape_of
@@ -33,11 +33,9 @@ from .recipe import Recipe
 from .record import write_record, write_skipped
 from .scaling import gradient_scaler
 from .step import Step
-from .stopping import Stopping
+from .stopping import Stopping, leaving
 from .towers import Towers
 from .watch import Watch
-
-logger = logging.getLogger(__name__)
 
 MOST_SCALE = 100.0  # of the logits (section 2.5 of the paper)
 
@@ -176,9 +174,10 @@ class Run:
                     line |= self._score()
                 if line:
                     line = {"step": self.done, "samples": self.done * recipe.optim.batch, **line}
-                    self._write(log, line)
-                    bar.set_postfix(_short(line), refresh=False)
-                score = _score_of(line)
+                    if log is not None:
+                        log.write(line)
+                    bar.set_postfix(short(line), refresh=False)
+                score = score_of(line)
                 better = score is not None and score > self.best
                 stop = world.any(stopping.asked is not None)
                 late = world.any(0 < keep.seconds < now - saved)  # clocks differ, and all must keep together
@@ -187,7 +186,7 @@ class Run:
                     saved = time.perf_counter()
                 if stop and not last:
                     bar.close()
-                    raise _left(stopping.asked or signal.SIGTERM, self.done, world.main)
+                    raise leaving(stopping.asked or signal.SIGTERM, self.done, world.main)
         self.seconds = time.perf_counter() - began
         return self._save()
 
@@ -236,18 +235,6 @@ class Run:
             found = dev.score(self.plain, self.seen)
             line |= {f"dev.{dev.label}.{name}": round(found[name], 5) for name in ("top1", "balanced", "chance")}
         return line
-
-    def _write(self, log: Log | None, line: dict[str, Any]) -> None:
-        if log is None:
-            return
-        try:
-            log.write(line)
-        except OSError as error:
-            raise DataError(
-                f"The metrics of step {self.done} cannot be written to {str(self.out)!r} ({error.strerror or error}). "
-                f"The last good checkpoint is {str(self.checkpoints.newest_path)!r}: make room, and go on with "
-                "resume=True."
-            ) from error
 
     def _keep(self, best: float | None) -> None:
         """A checkpoint; all processes call, and the first one writes."""
@@ -313,30 +300,3 @@ class Run:
             write_model(state, recipe, self.out / MODEL, card, self.parent)
         self.world.barrier()
         return self.out / MODEL
-
-
-def _score_of(line: Mapping[str, Any]) -> float | None:
-    """The mean top-1 over the dev sources, where the line has any: what `best` is best by."""
-    scores = [value for key, value in line.items() if key.startswith("dev.") and key.endswith(".top1")]
-    return float(np.mean(scores)) if scores else None
-
-
-def _short(line: Mapping[str, Any]) -> dict[str, str]:
-    """What the progress bar shows beside the rate and the time left."""
-    shown = {"loss": "loss", "logit_scale": "scale", "samples_per_second": "pairs/s"}
-    return {name: f"{line[key]:.4g}" for key, name in shown.items() if key in line} | {
-        key.removeprefix("dev."): f"{value:.1%}" for key, value in line.items() if key.endswith(".top1")
-    }
-
-
-def _left(asked: int, done: int, tells: bool) -> BaseException:
-    """What ends a run that a signal asked to stop, after its checkpoint was written."""
-    sentence = (
-        f"Stopped by {signal.Signals(asked).name} after step {done}, whose checkpoint is written: go on with "
-        "resume=True (--resume)."
-    )
-    if asked == signal.SIGINT:
-        return KeyboardInterrupt(sentence)
-    if tells:
-        logger.warning(sentence)  # an exit with a number tells nothing by itself
-    return SystemExit(128 + asked)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 import threading
 from types import FrameType, TracebackType
 from typing import Any
+
+logger = logging.getLogger(__name__)
 
 
 class Stopping:
@@ -34,3 +37,16 @@ class Stopping:
         if self.asked == signal.SIGINT and number == signal.SIGINT:
             raise KeyboardInterrupt
         self.asked = number
+
+
+def leaving(asked: int, done: int, tells: bool) -> BaseException:
+    """What ends a run that a signal asked to stop, after its checkpoint was written."""
+    sentence = (
+        f"Stopped by {signal.Signals(asked).name} after step {done}, whose checkpoint is written: go on with "
+        "resume=True (--resume)."
+    )
+    if asked == signal.SIGINT:
+        return KeyboardInterrupt(sentence)
+    if tells:
+        logger.warning(sentence)  # an exit with a number tells nothing by itself
+    return SystemExit(128 + asked)
