@@ -21,9 +21,10 @@ NEIGHBOURS = [(-1, 0), (1, 0), (0, -1), (0, 1), (-1, -1), (1, 1), (-1, 1), (1, -
 def make_optimizer(clip: CLIP, recipe: Recipe) -> torch.optim.Optimizer:
     """AdamW over the weights that are trained, in two groups: those that decay and those that do not.
 
-    Matrices decay, and with them convolutions and the token embedding; gains, biases, the class token, the position
-    embeddings and the logit scale do not. The paper says "all weights that are not gains or biases" (section 2.5);
-    open_clip's trainer takes that as all of two axes or more, so that it decays position embeddings as well.
+    What has two axes or more decays: matrices, convolutions, embeddings of tokens and of positions. Gains, biases,
+    the class token and the logit scale do not: the paper's "all weights that are not gains or biases" (section 2.5),
+    read as open_clip's trainer reads it. ``optim.decay_positions=false`` spares the positions, which
+    ``model.start="convolution"`` writes its first neighbourhoods into.
 
     Where the recipe says 0, beta2 and eps are the paper's for the kind of vision tower (its table 18). torch's own
     optimizer, but for ``memory.half_moments`` and ``memory.half_text`` (see `adamw`).
@@ -33,8 +34,8 @@ def make_optimizer(clip: CLIP, recipe: Recipe) -> torch.optim.Optimizer:
     betas = (o.beta1, o.beta2 or (0.98 if vit else 0.999))
     eps = o.eps or (1e-6 if vit else 1e-8)
     trained = [(name, p) for name, p in clip.named_parameters() if p.requires_grad]
-    matrices = [p for name, p in trained if decays(name, p)]
-    others = [p for name, p in trained if not decays(name, p)]
+    matrices = [p for name, p in trained if decays(name, p, o.decay_positions)]
+    others = [p for name, p in trained if not decays(name, p, o.decay_positions)]
     groups = [{"params": matrices, "weight_decay": o.weight_decay}, {"params": others, "weight_decay": 0.0}]
     if memory.half_moments or memory.half_text:
         return AdamW(groups, o.learning_rate, betas, eps, half_moments=memory.half_moments, seed=recipe.seed)
@@ -43,9 +44,9 @@ def make_optimizer(clip: CLIP, recipe: Recipe) -> torch.optim.Optimizer:
     return torch.optim.AdamW(groups, lr=o.learning_rate, betas=betas, eps=eps, foreach=foreach)
 
 
-def decays(name: str, parameter: Tensor) -> bool:
+def decays(name: str, parameter: Tensor, positions: bool = True) -> bool:
     """Whether a weight of a `CLIP` decays, by its name in ``named_parameters``."""
-    return parameter.ndim >= 2 and "positional" not in name
+    return parameter.ndim >= 2 and (positions or "positional" not in name)
 
 
 def rate(recipe: Recipe, step: int) -> float:

@@ -89,6 +89,7 @@ class OptimRecipe:
     learning_rate: float = 1e-3
     warm_up: float = 0.05
     weight_decay: float = 0.2
+    decay_positions: bool = True
     beta1: float = 0.9
     beta2: float = 0.0
     eps: float = 0.0

@@ -51,11 +51,12 @@ def test_the_figures_are_those_of_the_paper(shared):
         assert {"beta1": group["betas"][0], "beta2": group["betas"][1], "eps": group["eps"]} == adam[name]
 
 
+@pytest.mark.parametrize("spared", [False, True])
 @pytest.mark.parametrize("kind", ["vit", "resnet"])
-def test_what_decays_is_what_open_clip_decays_but_the_positions(kind):
+def test_what_decays_is_what_open_clip_decays_and_positions_may_be_spared(kind, spared):
     clip = networks()[kind]
     names = {p: name for name, p in clip.named_parameters()}
-    decaying, others = make_optimizer(clip, recipe()).param_groups
+    decaying, others = make_optimizer(clip, recipe(optim={"decay_positions": not spared})).param_groups
     assert decaying["weight_decay"] == 0.2 and others["weight_decay"] == 0
     got = {names[p] for p in decaying["params"]}
     assert got | {names[p] for p in others["params"]} == set(names.values())
@@ -65,12 +66,12 @@ def test_what_decays_is_what_open_clip_decays_but_the_positions(kind):
 
     theirs = {n for p, n in names.items() if not excluded(n, p)}
     positions = {n for n in names.values() if n.endswith("positional_embedding")}
-    assert len(positions) == 2 and theirs - got == positions and got <= theirs
+    assert len(positions) == 2 and theirs - got == (positions if spared else set()) and got <= theirs
     gains = ("bn1.weight", "ln_1.weight", "ln_final.weight", "ln_pre.weight", "downsample.1.weight")
     kept = {n for n in names.values() if n.endswith((*gains, "bias", "logit_scale", "class_embedding"))}
     assert len(kept) > 10 and not kept & got
     assert {"text.token_embedding.weight", "text.text_projection"} <= got
-    assert all(decays(n, p) == (n in got) for p, n in names.items())
+    assert all(decays(n, p, not spared) == (n in got) for p, n in names.items())
 
 
 def test_the_schedule_rises_in_a_line_and_falls_in_a_cosine_to_zero():
