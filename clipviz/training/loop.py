@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import signal
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -77,6 +78,8 @@ def train(
 def _settings(recipe: Recipe) -> Iterator[None]:
     """Threads and determinism as the recipe says, and as they were afterwards."""
     before = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    if recipe.deterministic:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # what cuBLAS asks of a deterministic run
     if recipe.threads:
         torch.set_num_threads(recipe.threads)
     torch.use_deterministic_algorithms(recipe.deterministic)

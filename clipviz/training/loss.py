@@ -33,13 +33,13 @@ def contrastive_loss(logits: Tensor, true: Tensor) -> Tensor:
     # columns: the pictures of all processes, of which only a sum of exponentials a text is exchanged
     positives, pictures = total(true.sum(dim=0)), total(torch.tensor(len(logits), device=logits.device))
     useful = (positives > 0) & (positives < pictures)
-    among_column = torch.logsumexp(gathered(_finite_logsumexp(negatives[:, useful])[None]), dim=0)
+    among_column = torch.logsumexp(gathered(finite_logsumexp(negatives[:, useful])[None]), dim=0)
     per_column = weights[:, useful] / positives[useful]
     columns = (F.softplus(among_column - logits[:, useful]) * per_column).sum() / useful.sum().clamp(min=1)
     return (rows + columns) / 2
 
 
-def _finite_logsumexp(logits: Tensor) -> Tensor:
+def finite_logsumexp(logits: Tensor) -> Tensor:
     """logsumexp over rows [K]; where every row is masked, a very low number instead of -inf, whose gradient is NaN."""
     lowest = torch.finfo(logits.dtype).min / 2
     none = torch.isinf(logits).all(dim=0)

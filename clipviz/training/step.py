@@ -14,7 +14,8 @@ from torch.distributed.fsdp import FSDPModule
 
 from ..errors import SpecError
 from .batches import Batch
-from .loss import contrastive_loss, gathered, most, world_size
+from .blocks import loss_in_blocks
+from .loss import gathered, most, world_size
 from .norms import looks_at_the_batch
 
 Backward = Callable[[Tensor], None]
@@ -106,18 +107,25 @@ class Step:
         """This process's share of the loss, from the features of its pictures and texts."""
         texts, said = gathered(found["texts"]), gathered(batch.said)
         scale = found["scale"]
-        if self.multi_positive:
-            true = (batch.true[:, :, None] == said).any(dim=1)  # [n, K]
-        else:
-            sizes = gathered(torch.tensor([len(batch.said)], device=said.device))
-            rank = torch.distributed.get_rank() if world_size() > 1 else 0
-            first = int(sizes[:rank].sum())
-            own = first + torch.arange(len(batch.said), device=said.device)
-            true = own[:, None] == torch.arange(len(said), device=said.device)
-        loss = contrastive_loss(scale * found["images"] @ texts.T, true)
+        sizes = gathered(torch.tensor([len(batch.said)], device=said.device))
+        rank = torch.distributed.get_rank() if world_size() > 1 else 0
+        first, numbers = int(sizes[:rank].sum()), torch.arange(len(said), device=said.device)
+
+        def true(at: slice) -> Tensor:  # [some, K]
+            if self.multi_positive:
+                return (batch.true[at][:, :, None] == said).any(dim=1)
+            return first + numbers[: len(batch.said)][at, None] == numbers
+
+        def whole(at: slice) -> Tensor:
+            return scale * found["images"][at] @ texts.T
+
+        def local(at: slice) -> Tensor:
+            return scale * (found["patches"][at] @ texts.T).amax(dim=1)  # each text's best patch, as in FILIP
+
+        rows, k = len(found["images"]), len(texts)
+        loss = loss_in_blocks(whole, true, rows, k)
         if self.local_weight:
-            best = (found["patches"] @ texts.T).amax(dim=1)  # [n, K]: each text's best patch, as in FILIP
-            loss = loss + self.local_weight * contrastive_loss(scale * best, true)
+            loss = loss + self.local_weight * loss_in_blocks(local, true, rows, k, found["patches"].shape[1])
         return loss
 
 
