@@ -22,18 +22,20 @@ from .recipe import Recipe
 def model_at(out: str | Path, step: int | None = None) -> Path:
     """The model of a run as it was at a checkpoint (by default the newest), in a folder that `clipviz.load` reads.
 
-    Written to ``out/models/step-...``. Raises DataError where that checkpoint is not (or no longer) there.
+    ``step=0`` is the network before its first step. Written to ``out/models/step-...``. Raises DataError where that checkpoint is not (or no longer) there.
 
     >>> clipviz.load(model_at("runs/mine", 200))  # doctest: +SKIP
     """
     out = Path(out)
     checkpoints = Checkpoints(out / CHECKPOINTS, 1)
     there = checkpoints.steps()
-    if not there or (step is not None and step not in there):
+    if not there or (step and step not in there):
         asked = "No checkpoint" if step is None else f"No checkpoint of step {step}"
         raise DataError(f"{asked} is in {str(out)!r}; there are {there or 'none'} (keep.last says how many are kept).")
-    state = read(checkpoints.path(there[-1] if step is None else step))
+    state = read(checkpoints.path(step or there[-1]))
     recipe = read_recipe(state["recipe"])
+    if step == 0:
+        state |= {"clip": build(recipe, state["seen"]).state_dict(), "done": 0, "skipped": []}
     return write_model(state, recipe, out / MODELS / f"step-{state['done']}", {}, parent_of(recipe))
 
 

@@ -68,6 +68,7 @@ def test_the_last_checkpoints_are_kept_and_each_gives_a_model(run):
     ]
     assert same(model_at(out), folder) and not same(model_at(out, 10), folder)
     assert clipviz.load(model_at(out, 15)).card["samples_seen"] == 240
+    assert clipviz.load(model_at(out, 0)).card["samples_seen"] == 0 and not same(model_at(out, 0), model_at(out, 10))
     with pytest.raises(DataError, match=r"step 5 .* there are \[10, 15, 20\]"):
         model_at(out, 5)
 
