@@ -45,10 +45,13 @@ def _contexts(part: nn.Module) -> tuple[AbstractContextManager[None], AbstractCo
 def _statistics_stay(part: nn.Module) -> Iterator[None]:
     """The second time, batch norm leaves its running statistics alone: they have seen these pictures."""
     norms = [m for m in part.modules() if isinstance(m, _BatchNorm) and m.track_running_stats and m.training]
+    momenta = [norm.momentum for norm in norms]
     for norm in norms:
-        norm.track_running_stats = False
+        norm.momentum = 0.0  # what is kept for the backward pass must be as many tensors as the first time
     try:
         yield
     finally:
-        for norm in norms:
-            norm.track_running_stats = True
+        for norm, momentum in zip(norms, momenta, strict=True):
+            norm.momentum = momentum
+            if norm.num_batches_tracked is not None:
+                norm.num_batches_tracked.sub_(1)
