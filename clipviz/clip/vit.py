@@ -40,10 +40,8 @@ class VisionTransformer(Tower):
         cls = (self.class_embedding + self.positional_embedding[0]).expand(x.shape[0], 1, -1)
         return self.ln_pre(torch.cat([cls.to(x.dtype), x], dim=1))  # [N, 1 + h*w, D]
 
-    def pool(
-        self, x: Tensor, see: Taps = BLIND, attend: Mapping[int, Attend] | None = None, start: int = 0
-    ) -> Tensor:
-        """From a residual stream [N, 1 + patches, D] before block ``start`` to embeddings [N, E]; some patches may lack."""
+    def pool(self, x: Tensor, see: Taps = BLIND, attend: Mapping[int, Attend] | None = None, start: int = 0) -> Tensor:
+        """From a residual stream [N, 1 + some patches, D] before block ``start`` to embeddings [N, E]."""
         x = self.transformer(x, see, attend, start=start, pool_first=True)
         return self._project(see("features", self.ln_post(x[:, 0])))  # [N, D] -> [N, E]
 

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-from .loss import contrastive_loss, finite_logsumexp, gathered, total
+from .loss import contrastive_loss, finite_logsumexp, gathered, most, total
 
 MOST = 2**18  # entries of a matrix that are held at once, some ten times over: 10 MB in float32
 LEAST_ROWS = 64  # of a block: for each block a number a text is kept
@@ -17,7 +17,9 @@ LEAST_ROWS = 64  # of a block: for each block a number a text is kept
 Part = Callable[[slice], Tensor]
 
 
-def loss_in_blocks(logits: Part, true: Part, rows: int, texts: int, held: int = 1) -> Tensor:
+def loss_in_blocks(
+    logits: Part, true: Part, rows: int, texts: int, held: int = 1, device: torch.device | None = None
+) -> Tensor:
     """`contrastive_loss` of the matrix whose rows ``logits(slice)`` [some, K] and ``true(slice)`` are made when needed.
 
     ``rows`` and ``texts`` are its n and K; ``held`` says how many entries ``logits`` makes for each one that it
@@ -28,7 +30,8 @@ def loss_in_blocks(logits: Part, true: Part, rows: int, texts: int, held: int = 
     >>> loss_in_blocks(lambda at: 5 * torch.eye(4)[at], lambda at: torch.eye(4)[at] > 0, 4, 4).item()  # doctest: +SKIP
     """
     size = max(LEAST_ROWS, MOST // (texts * held))
-    if rows <= size:
+    # all processes go the same way, for they exchange sums on it, and may differ by a row
+    if int(most(torch.tensor(rows, device=device))) <= size:
         return contrastive_loss(logits(slice(None)), true(slice(None)))
     blocks = [slice(first, first + size) for first in range(0, rows, size)]
     with torch.no_grad():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import json
 import re
@@ -99,6 +100,16 @@ class Captions:
         """Which pictures have a caption [N]; the others have an empty one and are dropped."""
         return np.asarray((self.own >= 0).any(axis=1))
 
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 (hex) over what is said of each picture, and over every way to say it."""
+        total = hashlib.sha256(self.own.tobytes() + self.of.tobytes())
+        for number in np.unique(np.concatenate([self.own.ravel(), self.of.ravel()])):
+            if number >= 0:
+                concept = self.concepts.every[number]
+                total.update(json.dumps([concept.templates, concept.names]).encode())
+        return total.hexdigest()
+
     def draw(self, i: int, rng: np.random.Generator) -> int:
         """The concept that picture ``i`` is shown with this time."""
         may = self.own[i] >= 0
@@ -122,6 +133,12 @@ def _sayer(
     """The columns that decide what a caption says, and what it says of a row; None for nothing."""
     used = sorted({column for template in group.templates for column in COLUMN.findall(template)})
     columns = sorted({*used, *group.only, *group.unless})
+    for template in group.templates:
+        if {"{", "}"} & set(COLUMN.sub("", template)):
+            raise SpecError(
+                f"The template {template!r} of {source.label!r} has a brace that encloses no column; write "
+                '"a photo of a {column}".'
+            )
     there = {column for things in rows[:1000] for row in things for column in row}
     for column in columns:
         if column not in there:

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from ..errors import ClipvizWarning, DataError, ModelError, SpecError
 from ..files import replace
+from .reading import read_recipe
 
 NAME = re.compile(r"step-(\d{9})\.pt")
 BEST, TORN = "best.pt", ".torn"
@@ -100,7 +101,7 @@ class Checkpoints:
                 state = read(path)
             except FileNotFoundError:
                 continue
-            except _Torn as error:
+            except Torn as error:
                 torn.append((path, str(error)))
                 continue
             except OSError as error:
@@ -153,12 +154,12 @@ class Checkpoints:
         _settle(self.folder)
 
 
-class _Torn(Exception):
+class Torn(Exception):
     """A file is not what was written."""
 
 
 def read(path: Path) -> dict[str, Any]:
-    """A checkpoint's state, on the CPU; `_Torn` where a byte of it is missing or wrong.
+    """A checkpoint's state, on the CPU; `Torn` where a byte of it is missing or wrong.
 
     torch reads past damage inside a tensor, so the checksums of the archive are looked at first.
     """
@@ -171,11 +172,11 @@ def read(path: Path) -> dict[str, Any]:
         except MemoryError:
             raise
         except Exception as error:  # damage to a header leads anywhere
-            raise _Torn((str(error).splitlines() or [type(error).__name__])[0]) from error
+            raise Torn((str(error).splitlines() or [type(error).__name__])[0]) from error
     if wrong:
-        raise _Torn(f"the checksum of {wrong} is wrong")
+        raise Torn(f"the checksum of {wrong} is wrong")
     if not isinstance(state, dict) or "recipe" not in state:
-        raise _Torn("it is no checkpoint of a run")
+        raise Torn("it is no checkpoint of a run")
     return state
 
 
@@ -219,7 +220,7 @@ def _number(sentence: str) -> int:
 
 def check_recipe(state: dict[str, Any], recipe: dict[str, Any], where: Path) -> None:
     """SpecError naming the first key in which a checkpoint's recipe differs from this one; see `FREE` for what may."""
-    for key, mine, theirs in _differences(recipe, state["recipe"]):
+    for key, mine, theirs in _differences(recipe, read_recipe(state["recipe"]).to_dict()):
         if not FREE.fullmatch(key):
             raise SpecError(
                 f"The run in {str(where)!r} was made with {key}={theirs!r}, and the recipe says {mine!r}: resume with "

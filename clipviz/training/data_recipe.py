@@ -82,8 +82,15 @@ class SourceRecipe:
                 raise SpecError(f"A caption of the source {self.label!r} needs templates, and a weight of 0 or more.")
         if not (0 < self.crop[0] <= self.crop[1] <= 1):
             raise SpecError(f"crop={list(self.crop)} must be two shares of the area, rising, above 0 and at most 1.")
+        if self.draw_seed < 0 or self.cache_side < 0:
+            raise SpecError(f"draw_seed={self.draw_seed} and cache_side={self.cache_side} must be 0 or more.")
         if self.weight < 0 or not 0 <= self.fade <= 1 or not 0 <= self.jitter < 1:
             raise SpecError("weight must be 0 or more, fade within 0 and 1, and jitter within 0 and below 1.")
+
+    @property
+    def drawing(self) -> tuple[str, str, str, int] | None:
+        """What decides which pictures are drawn, or None for pictures that are there."""
+        return None if self.kind == "pictures" else (self.kind, self.level, self.split, self.draw_seed)
 
     @property
     def label(self) -> str:
@@ -102,3 +109,16 @@ class DataRecipe:
     sources: tuple[SourceRecipe, ...] = ()
     workers: int = 0
     dev: tuple[SourceRecipe, ...] = ()
+
+    def __post_init__(self) -> None:
+        for kind, sources in (("data.sources", self.sources), ("data.dev", self.dev)):
+            labels = [source.label for source in sources]
+            if twice := sorted({label for label in labels if labels.count(label) > 1}):
+                raise SpecError(f"Two of {kind} are called {twice[0]!r}; give each a name of its own (name = ...).")
+        for source in self.dev:
+            for other in self.sources:
+                if source.drawing is not None and source.drawing == other.drawing:
+                    raise SpecError(
+                        f"The dev source {source.label!r} draws the pictures of {other.label!r}, which are trained on; "
+                        "give it another draw_seed."
+                    )

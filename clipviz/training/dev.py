@@ -49,9 +49,13 @@ class Dev:
             raise DataError(
                 f"The dev half of {source.label!r} shows {len(classes)} concepts; scoring takes two or more."
             )
-        self.label = source.label
+        self.label, self.fingerprint = source.label, pictures.fingerprint
         self.pixels = torch.from_numpy(np.stack(pixels))
         self.tokens = tokenize([concepts.every[c].first for c in classes], context)
+
+    def check(self, seen: Tensor) -> None:
+        """DataError where a text has a token that is not among those ``seen``, the only ones with a row."""
+        _rows(self.tokens, seen)
 
     @torch.no_grad()
     def score(self, towers: Towers, seen: Tensor | None) -> dict[str, float]:

@@ -134,9 +134,11 @@ class World:
         if not own:
             return torch.nn.utils.clip_grad_norm_(trained, most)
         others = [p.grad for p in trained if p.grad is not None and not isinstance(p.grad, DTensor)]
-        squares = torch.stack([part.square().sum() for part in own]).sum()
+        # in float32 at least: a sum of many bfloat16 squares has two or three digits
+        wide = torch.promote_types(max((part.dtype for part in own), key=lambda d: d.itemsize), torch.float32)
+        squares = torch.stack([part.to(wide).square().sum() for part in own]).sum()
         dist.all_reduce(squares)
-        norm = torch.stack([squares, *(part.square().sum() for part in others)]).sum().sqrt()
+        norm = torch.stack([squares, *(part.to(wide).square().sum() for part in others)]).sum().sqrt()
         shrink = (most / (norm + 1e-6)).clamp(max=1.0)
         for part in (*own, *others):
             part.mul_(shrink)

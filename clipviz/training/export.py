@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..errors import DataError
 from ..synth import pairs
-from .checkpoint import Checkpoints, read
+from .checkpoint import Checkpoints, Torn, read
 from .network import VOCABULARY, build, save
 from .parent import Parent, parent_of
 from .places import CHECKPOINTS, MODELS
@@ -22,7 +22,8 @@ from .recipe import Recipe
 def model_at(out: str | Path, step: int | None = None) -> Path:
     """The model of a run as it was at a checkpoint (by default the newest), in a folder that `clipviz.load` reads.
 
-    ``step=0`` is the network before its first step. Written to ``out/models/step-...``. Raises DataError where that checkpoint is not (or no longer) there.
+    ``step=0`` is the network before its first step. Written to ``out/models/step-...``. Raises DataError where that
+    checkpoint is not (or no longer) there, or is not whole.
 
     >>> clipviz.load(model_at("runs/mine", 200))  # doctest: +SKIP
     """
@@ -32,11 +33,22 @@ def model_at(out: str | Path, step: int | None = None) -> Path:
     if not there or (step and step not in there):
         asked = "No checkpoint" if step is None else f"No checkpoint of step {step}"
         raise DataError(f"{asked} is in {str(out)!r}; there are {there or 'none'} (keep.last says how many are kept).")
-    state = read(checkpoints.path(step or there[-1]))
+    state = _state(checkpoints.path(step or there[-1]))
     recipe = read_recipe(state["recipe"])
     if step == 0:
         state |= {"clip": build(recipe, state["seen"]).state_dict(), "done": 0, "skipped": []}
     return write_model(state, recipe, out / MODELS / f"step-{state['done']}", {}, parent_of(recipe))
+
+
+def _state(path: Path) -> dict[str, Any]:
+    try:
+        return read(path)
+    except FileNotFoundError as error:
+        raise DataError(
+            f"The checkpoint {str(path)!r} was dropped for newer ones meanwhile; take a later one."
+        ) from error
+    except Torn as error:
+        raise DataError(f"The checkpoint {str(path)!r} is not whole ({error}); take another.") from error
 
 
 def write_model(

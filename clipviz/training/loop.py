@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 import signal
@@ -37,6 +38,8 @@ from .step import Step
 from .stopping import Stopping, leaving
 from .towers import Towers
 from .watch import Watch
+
+logger = logging.getLogger(__name__)
 
 MOST_SCALE = 100.0  # of the logits (section 2.5 of the paper)
 
@@ -97,7 +100,9 @@ class Run:
         self.recipe, self.out, self.quiet, self.world = recipe, out, quiet, world
         self.checkpoints = Checkpoints(out / CHECKPOINTS, recipe.keep.last)
         if self.checkpoints.steps() and not resume:
-            raise DataError(f"{str(out)!r} already holds a run: pass resume=True to go on with it, or another out.")
+            raise DataError(
+                f"{str(out)!r} already holds a run: pass resume=True (--resume) to go on with it, or another out."
+            )
         self.began = time.perf_counter()
         if world.main:
             sweep(out)
@@ -108,6 +113,8 @@ class Run:
         if recipe.model.vocabulary == "seen":
             texts = (text for concept in self.batches.concepts.every for text in concept.wordings())
             self.seen = seen_tokens(texts, self.shape.context_length)
+            for dev in self.dev:
+                dev.check(self.seen)
         clip, local = build(recipe, self.seen), recipe.loss.local_weight
         clip = clip.double() if recipe.memory.precision == "float64" else clip
         self.towers = world.wrap(
@@ -139,6 +146,11 @@ class Run:
         self.resumed_at: list[int] = []
         if resume:
             self._restore()
+        if world.main and resume and not self.done:
+            logger.warning("There is no checkpoint in %s to go on from: the run begins.", str(out))
+        for label, number in self.batches.empty_captions.items():
+            if world.main:
+                logger.warning("%d pictures of %s have an empty caption and are left out.", number, repr(label))
 
     def _open_data(self) -> None:
         """The batches and the dev sources; process 0 decodes and draws what is cached, and the others wait for it."""
@@ -156,7 +168,7 @@ class Run:
         """All steps from the checkpoint's on, or from the first, and the model."""
         recipe, keep, world = self.recipe, self.recipe.keep, self.world
         if world.main:
-            self.record = write_record(self.out, recipe, self.batches.pictures, self.done, world.size)
+            self.record = write_record(self.out, self.batches, self.dev, self.done, world.size)
         began = saved = time.perf_counter()
         first = self.done
         with (
@@ -181,7 +193,7 @@ class Run:
                         log.write(line)
                     bar.set_postfix(short(line), refresh=False)
                 score = score_of(line)
-                better = score is not None and score > self.best
+                better = world.share(score is not None and score > self.best)  # one ulp apart, and they would part
                 stop = world.any(stopping.asked is not None)
                 late = world.any(0 < keep.seconds < now - saved)  # clocks differ, and all must keep together
                 if late or stop or last or better or (keep.steps > 0 and self.done % keep.steps == 0):
@@ -197,7 +209,8 @@ class Run:
         """One step; gives the norm of the gradient before it was clipped."""
         recipe, device = self.recipe, self.world.device
         self.skipped += batch.skipped
-        self.occurred[batch.tokens.unique()] = True
+        inside = torch.arange(batch.tokens.shape[1]) <= batch.tokens.argmax(dim=1, keepdim=True)  # not the padding
+        self.occurred[batch.tokens[inside].unique()] = True
         if self.seen is not None:
             batch.tokens = torch.searchsorted(self.seen, batch.tokens)
         for name in ("pixels", "true", "tokens", "said", "keep"):

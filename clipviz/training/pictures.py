@@ -125,4 +125,4 @@ def _decode(stored: Stored, side: int, label: str, quiet: bool) -> tuple[NDArray
         x, y = (image.width - least) / 2, (image.height - least) / 2
         square = image.resize((side, side), Image.Resampling.BICUBIC, box=(x, y, x + least, y + least))
         pixels[numbers[item.id]] = np.asarray(square)
-    return pixels, {numbers[name]: reason for name, reason in stored.source.failed}
+    return pixels, {numbers[name]: reason for name, reason in stored.source.failed if name in numbers}

@@ -41,7 +41,7 @@ class Plan:
             self.counts[step] = np.maximum(0, np.floor(owed))
             short = batch - self.counts[step].sum()
             order = np.argsort(-(owed - self.counts[step]), kind="stable")
-            for s in order[:short] if short > 0 else order[::-1][:-short]:
+            for s in order[:short] if short > 0 else [s for s in order[::-1] if self.counts[step, s]][:-short]:
                 self.counts[step, s] += 1 if short > 0 else -1
             owed -= self.counts[step]
         self.before = np.vstack([np.zeros(len(sources), dtype=np.int64), np.cumsum(self.counts, axis=0)])

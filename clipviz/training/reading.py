@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import tomllib
 import typing
 from collections.abc import Iterable, Mapping
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import SpecError, nearest
-from .recipe import Recipe
+from .recipe import ModelRecipe, Recipe, SourceRecipe
 
 
 def read_recipe(source: str | Path | Mapping[str, Any], changes: Iterable[str] = ()) -> Recipe:
@@ -37,6 +38,33 @@ def read_recipe(source: str | Path | Mapping[str, Any], changes: Iterable[str] =
     if not recipe.data.sources:
         raise SpecError("The recipe has no data; add at least one [[data.sources]].")
     return recipe
+
+
+SHORT = {"lr": "learning_rate", "wd": "weight_decay", "batch_size": "batch", "epochs": "samples"}
+SIZES = ("image_size", "patch_size", "width", "layers", "head_width", "embed_dim")
+SIZES_OF_TEXT = ("text_width", "text_layers", "text_heads", "context_length")
+FROM_FILES, DRAWN = ("path", "image", "id", "classes"), ("n", "level", "split", "draw_seed", "rates")
+
+
+def _no_idle_keys(kind: Any, content: Mapping[str, Any], where: str) -> None:
+    """SpecError for a key that another one makes idle, where it says something else than what is used."""
+    idle: tuple[tuple[str, ...], str] = ((), "")
+    if kind is ModelRecipe and (by := content.get("weights") or content.get("architecture")):
+        idle = (*SIZES, *SIZES_OF_TEXT), f"{by!r} brings the shape of the network"
+    elif kind is SourceRecipe and content.get("kind", "pictures") == "pictures":
+        idle = DRAWN, 'a source of kind "pictures" draws none'
+    elif kind is SourceRecipe:
+        idle = FROM_FILES, f"a source of kind {content['kind']!r} reads no files"
+    default = {
+        f.name: f.default if f.default is not dataclasses.MISSING else f.default_factory()  # type: ignore[misc]
+        for f in dataclasses.fields(kind)
+        if f.name in idle[0]
+    }
+    for key in idle[0]:
+        if key in content and content[key] != default[key]:
+            raise SpecError(
+                f"The recipe's {where + key!r} is {content[key]!r} and is not used: {idle[1]}; leave it out."
+            )
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -84,9 +112,12 @@ def _fill(kind: Any, content: Any, where: str) -> Any:
     if not isinstance(content, Mapping):
         raise SpecError(f"The recipe's {where.rstrip('.')!r} is {content!r}, and must be a table of keys.")
     types = typing.get_type_hints(kind)
+    _no_idle_keys(kind, content, where)
     for key in content:
         if key not in types:
-            raise SpecError(f"The recipe has the unknown key {where + key!r}. {nearest(key, types)}")
+            raise SpecError(
+                f"The recipe has the unknown key {where + key!r}. {nearest(SHORT.get(str(key), str(key)), types)}"
+            )
     return kind(**{key: _value(value, types[key], where + key) for key, value in content.items()})
 
 
@@ -105,6 +136,8 @@ def _value(value: Any, kind: Any, name: str) -> Any:
     elif kind is float and type(value) is int:
         return float(value)
     elif origin is None and type(value) is kind:
+        if kind is float and not math.isfinite(value):
+            raise SpecError(f"The recipe's {name!r} is {value!r}, and must be a finite number.")
         return value
     wanted = getattr(kind, "__name__", str(kind)) if origin is None else str(kind).replace("typing.", "")
     raise SpecError(f"The recipe's {name!r} is {value!r}, and must be of type {wanted}.")

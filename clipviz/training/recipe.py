@@ -153,6 +153,20 @@ class Recipe:
         _among(s.texts, TEXTS, "loss.texts")
         _among(y.precision, PRECISIONS, "memory.precision")
         _among(y.distributed, DISTRIBUTED, "memory.distributed")
+        whole = ("image_size", "patch_size", "width", "layers", "head_width", "embed_dim", "text_width", "text_layers")
+        for key in (*whole, "text_heads"):
+            _demand(getattr(m, key) >= 1, f"model.{key}={getattr(m, key)} must be 1 or more.")
+        _demand(m.context_length >= 3, f"model.context_length={m.context_length} must hold a word: 3 or more.")
+        for name, bounded in (("seed", self.seed), ("threads", self.threads), ("data.workers", self.data.workers)):
+            _demand(bounded >= 0, f"{name}={bounded} must be 0 or more.")
+        for key in ("warm_up", "weight_decay", "eps", "clip_norm"):
+            _demand(getattr(o, key) >= 0, f"optim.{key}={getattr(o, key)} must be 0 or more.")
+        for key in ("beta1", "beta2"):
+            _demand(0 <= getattr(o, key) < 1, f"optim.{key}={getattr(o, key)} must be within 0 and below 1.")
+        _demand(s.local_weight >= 0, f"loss.local_weight={s.local_weight} must be 0 or more.")
+        _demand(k.seconds >= 0, f"keep.seconds={k.seconds} must be 0 or more.")
+        _demand(k.steps >= 0, f"keep.steps={k.steps} must be 0 or more.")
+        _demand(k.dev_steps >= 0, f"keep.dev_steps={k.dev_steps} must be 0 or more.")
         _demand(m.image_size % m.patch_size == 0, f"model.image_size={m.image_size} must be a multiple of patch_size.")
         _demand(m.width % m.head_width == 0, f"model.width={m.width} must be a multiple of head_width={m.head_width}.")
         _demand(m.text_width % m.text_heads == 0, f"model.text_width={m.text_width} must be a multiple of text_heads.")

@@ -17,21 +17,28 @@ from typing import Any
 
 from ..errors import DataError
 from ..files import write
-from .pictures import Pictures
-from .recipe import Recipe
+from .batches import Batches
+from .dev import Dev
 
 PACKAGES = ("clipviz", "torch", "open_clip_torch", "numpy", "pillow")
 
 
-def data_record(recipe: Recipe, pictures: Sequence[Pictures]) -> dict[str, Any]:
-    """Size and fingerprint of each source, by its name."""
-    return {
-        s.label: {"pictures": len(p), "fingerprint": p.fingerprint}
-        for s, p in zip(recipe.data.sources, pictures, strict=True)
+def data_record(batches: Batches, dev: Sequence[Dev] = ()) -> dict[str, Any]:
+    """Size and fingerprints (of the pictures, of what is said of them) of each source, by its name."""
+    sources = zip(batches.recipe.data.sources, batches.pictures, batches.captions, strict=True)
+    record: dict[str, Any] = {
+        s.label: {
+            "pictures": len(p),
+            "without a caption": int((~c.useful).sum()),
+            "fingerprint": p.fingerprint,
+            "captions": c.fingerprint,
+        }
+        for s, p, c in sources
     }
+    return record | {f"dev: {d.label}": {"pictures": len(d.truth), "fingerprint": d.fingerprint} for d in dev}
 
 
-def write_record(out: Path, recipe: Recipe, pictures: Sequence[Pictures], done: int, processes: int) -> dict[str, Any]:
+def write_record(out: Path, batches: Batches, dev: Sequence[Dev], done: int, processes: int) -> dict[str, Any]:
     """Write ``run.json``: the resolved recipe, the seed, the data's hashes, and what each part of the run ran on.
 
     There are several parts where it was resumed: each tells its start, first step, processes, versions,
@@ -39,12 +46,12 @@ def write_record(out: Path, recipe: Recipe, pictures: Sequence[Pictures], done: 
     """
     path = out / "run.json"
     before = json.loads(path.read_text(encoding="utf-8")) if done and path.exists() else None
-    data = data_record(recipe, pictures)
+    recipe, data = batches.recipe, data_record(batches, dev)
     if before is not None and before["data"] != data:
         other = next((name for name in data if before["data"].get(name) != data[name]), "?")
         raise DataError(
-            f"The source {other!r} is not what the run in {str(out)!r} began with: other pictures would follow in the "
-            "same places. Restore the data, or begin again in another out."
+            f"The source {other!r} is not what the run in {str(out)!r} began with, in its pictures or in what is "
+            "said of them. Restore the data, or begin again in another out."
         )
     part = {
         "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),

@@ -123,9 +123,11 @@ class Step:
             return scale * (found["patches"][at] @ texts.T).amax(dim=1)  # each text's best patch, as in FILIP
 
         rows, k = len(found["images"]), len(texts)
-        loss = loss_in_blocks(whole, true, rows, k)
+        loss = loss_in_blocks(whole, true, rows, k, device=texts.device)
         if self.local_weight:
-            loss = loss + self.local_weight * loss_in_blocks(local, true, rows, k, found["patches"].shape[1])
+            loss = loss + self.local_weight * loss_in_blocks(
+                local, true, rows, k, found["patches"].shape[1], texts.device
+            )
         return loss
 
 

@@ -44,6 +44,18 @@ def test_every_picture_is_shown_once_before_any_is_shown_again(toy):
         assert all(len(set(lap)) == len(lap) for lap in laps) and laps[0] != laps[1]
 
 
+def test_no_source_ever_owes_pictures(toy):
+    rng, source = np.random.default_rng(0), toy["data"]["sources"][0]
+    toy["data"]["sources"] = [{**source, "name": str(i), "n": 30} for i in range(7)]
+    for i in range(60):
+        weights, fades = rng.choice([0.1, 0.33, 2.0], 7), rng.choice([0.0, 0.7, 1.0], 7)
+        weights, fades = ([2, 0.33, 0.1, 0.1, 0.1, 0.33, 2], [0, 1, 1, 0.7, 0.7, 1, 0]) if i == 0 else (weights, fades)
+        for j in range(7):
+            toy["data"]["sources"][j] |= {"weight": float(weights[j]), "fade": float(fades[j]) if j else 0.0}
+        plan = Plan(read_recipe(toy, ["optim.batch=3", "optim.samples=450"]), [30] * 7)
+        assert (plan.counts >= 0).all() and (plan.counts.sum(axis=1) == 3).all()
+
+
 def test_a_fading_source_leaves(toy):
     source = toy["data"]["sources"][0]
     toy["data"]["sources"] = [source, {**source, "name": "easy", "level": "easy", "fade": 0.5}]

@@ -90,6 +90,8 @@ def test_what_is_wrong_is_named():
         captions(CaptionRecipe(("a {knd}",)))
     with pytest.raises(SpecError, match=r"lacks \{kind\}"):
         captions(CaptionRecipe(("a {kind}", "a pet")))
+    with pytest.raises(SpecError, match="brace that encloses no column"):
+        captions(CaptionRecipe(("a {kind",)))
     with pytest.raises(DataError, match="not 'dog'"):
         captions(CaptionRecipe(("a {kind}",)), names={"kind": {"cat": ["cat"]}})
     with pytest.raises(DataError, match="column 'txt'"):

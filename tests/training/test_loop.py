@@ -135,6 +135,14 @@ def test_other_data_under_a_run_are_refused(toy, tmp_path):
         Image.new("RGB", (60, 60), (12 * i, 0, 0)).save(tmp_path / "p" / f"{i % 2}" / f"{i}.png")
     toy["data"]["sources"] = [{"path": str(tmp_path / "p"), "name": "p", "captions": [{"templates": ["a {label}"]}]}]
     train(toy, out=tmp_path / "run", quiet=True)
+    classes = tmp_path / "classes.json"
+    source = {**toy["data"]["sources"][0], "classes": str(classes)}
+    named = {**toy, "data": {"sources": [source]}}
+    classes.write_text('[{"label": "0", "names": ["cat"]}, {"label": "1", "names": ["dog"]}]')
+    train(named, out=tmp_path / "named", quiet=True)
+    classes.write_text('[{"label": "0", "names": ["car"]}, {"label": "1", "names": ["tree"]}]')
+    with pytest.raises(DataError, match="'p' is not what the run"):
+        train(named, out=tmp_path / "named", resume=True, quiet=True)
     Image.new("RGB", (60, 60)).save(tmp_path / "p" / "1" / "7.png")
     with pytest.raises(DataError, match="'p' is not what the run"):
         train(toy, out=tmp_path / "run", resume=True, quiet=True)
@@ -143,6 +151,18 @@ def test_other_data_under_a_run_are_refused(toy, tmp_path):
 def test_the_run_is_scored_on_dev_and_the_best_is_kept(toy, tmp_path):
     easy = {"kind": "scenes", "name": "easy", "n": 60, "level": "easy", "draw_seed": 5, "caption": "caption"}
     toy["data"]["dev"] = [easy]
+    with pytest.raises(DataError, match="no training caption has"):
+        train(
+            {
+                **toy,
+                "data": {
+                    **toy["data"],
+                    "dev": [{**easy, "caption": "", "captions": [{"templates": ["naming {shape}"]}]}],
+                },
+            },
+            out=tmp_path / "no",
+            quiet=True,
+        )
     toy["model"]["vocabulary"] = "all"
     train(toy, out=tmp_path, quiet=True, changes=["keep.dev_steps=10", "keep.steps=0"])
     scored = [line for line in lines_of(tmp_path) if "dev.easy.top1" in line]
