@@ -56,7 +56,7 @@ def _no_idle_keys(kind: Any, content: Mapping[str, Any], where: str) -> None:
     elif kind is SourceRecipe:
         idle = FROM_FILES, f"a source of kind {content['kind']!r} reads no files"
     default = {
-        f.name: f.default if f.default is not dataclasses.MISSING else f.default_factory()  # type: ignore[misc]
+        f.name: f.default if f.default is not dataclasses.MISSING else f.default_factory()  # type: ignore[misc, operator]
         for f in dataclasses.fields(kind)
         if f.name in idle[0]
     }
