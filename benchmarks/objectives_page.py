@@ -80,7 +80,7 @@ for training and `val-00.parquet` for scores. Its `dev` half made the choices: e
 - {samples:,} pictures seen, where the paper shows hundreds of millions; an image tower of {parameters:.1f} million
   weights; a language model of one layer.
 - In the paper the language model learns three times slower than bag-of-words prediction, and the contrastive objective
-  four times faster still, by pictures seen. The same ratios of these runs stand above.
+  four times faster still, by pictures seen.
 """
 
 
