@@ -1,3 +1,7 @@
+import socket
+import subprocess
+import sys
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -52,3 +56,35 @@ def test_the_matrix_is_not_kept(monkeypatch):
         loss.backward()
     print({most: f"{size / 2**20:.1f} MiB" for most, size in kept.items()}, "the matrix: 4 MiB")
     assert kept[2**14] < 2**20 < 4 * 2**20 < kept[2**30]
+
+
+APART = """
+import sys
+import torch
+import torch.distributed as dist
+import torch.nn.functional as F
+from clipviz.training import blocks
+from clipviz.training.loss import contrastive_loss
+
+rank, port = int(sys.argv[1]), sys.argv[2]
+draw = torch.Generator().manual_seed(0)
+images, texts = (F.normalize(torch.randn(129, 8, generator=draw, dtype=torch.float64), dim=1) for _ in range(2))
+true = torch.eye(129, dtype=torch.bool)
+whole = contrastive_loss(9 * images @ texts.T, true)
+dist.init_process_group("gloo", init_method=f"tcp://127.0.0.1:{port}", rank=rank, world_size=2)
+blocks.MOST = 1  # 64 rows at a time: one process has 65, which is too many, and the other 64, which is not
+mine = images[rank::2]
+share = blocks.loss_in_blocks(lambda at: 9 * mine[at] @ texts.T, lambda at: true[rank::2][at], len(mine), 129)
+dist.all_reduce(share)
+assert torch.allclose(share, whole, rtol=1e-12), (share, whole)
+dist.destroy_process_group()
+"""
+
+
+@pytest.mark.slow
+def test_processes_of_unequal_rows_go_the_same_way():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    both = [subprocess.Popen([sys.executable, "-c", APART, str(rank), port]) for rank in range(2)]
+    assert [one.wait(timeout=240) for one in both] == [0, 0]
