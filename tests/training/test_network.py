@@ -28,7 +28,9 @@ WORDS = ["a red circle", "a blue square", "something green"]
 
 
 def recipe(model=None, **others):
-    return read_recipe({"model": {**SMALL, **(model or {})}, "data": DATA, **others})
+    model = model or {}
+    shape = {} if model.keys() & {"weights", "architecture"} else SMALL
+    return read_recipe({"model": {**shape, **model}, "data": DATA, **others})
 
 
 @pytest.fixture(scope="module")
