@@ -8,6 +8,7 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -38,6 +39,11 @@ def half_of(id: str) -> Half:
     # a file name that is no UTF-8 reaches Python with surrogates and goes back to the bytes it came from
     first = hashlib.sha256(id.encode("utf-8", "surrogateescape")).digest()[0]
     return "dev" if first % 2 == 0 else "report"
+
+
+def told(files: Sequence[Path]) -> str:
+    """Several files in words, for messages and provenance."""
+    return repr(str(files[0])) + (f" and {len(files) - 1} more" if len(files) > 1 else "")
 
 
 class Source(ABC):

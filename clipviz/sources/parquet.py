@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clipviz.errors import DataError, nearest
-from clipviz.sources.base import Source
+from clipviz.sources.base import Source, told
 from clipviz.sources.cache import Recent
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class ParquetSource(Source):
         columns: Sequence[str] | None = None,
     ) -> None:
         self.files = tuple(files)
-        self.where_from = repr(str(files[0])) + (f" and {len(files) - 1} more" if len(files) > 1 else "")
+        self.where_from = told(files)
         # (file, row group, first row, rows), rows counted over all files
         self._groups: list[tuple[Path, int, int, int]] = []
         start, ids, schema = 0, [], None

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from clipviz.errors import DataError, InputError, nearest
-from clipviz.sources.base import Source
+from clipviz.sources.base import Source, told
 from clipviz.sources.tarindex import ABOUT, PICTURES, Sample, read_index
 
 
@@ -33,7 +33,7 @@ class ShardSource(Source):
         columns: Sequence[str] | None = None,
     ) -> None:
         self.files = tuple(files)
-        self.where_from = repr(str(files[0])) + (f" and {len(files) - 1} more" if len(files) > 1 else "")
+        self.where_from = told(files)
         self.suffixes = PICTURES if image is None else (image.lower().removeprefix("."),)
         self._shard, self._start, self._size = array("q"), array("q"), array("q")
         keys: list[str] = []

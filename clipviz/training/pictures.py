@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import hashlib
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -23,16 +24,16 @@ from .data_recipe import SourceRecipe
 from .drawn import draw
 
 
-class Pictures:
+class Pictures(ABC):
     """One source: ``rows`` [N] of metadata (a row for each thing in a picture), ``ids``, and ``image(i)``."""
 
     rows: Sequence[Sequence[Row]]
     ids: Sequence[str]
     fingerprint: str
 
+    @abstractmethod
     def image(self, i: int) -> Image.Image:
         """Picture ``i``, upright RGB; DataError where it is damaged."""
-        raise NotImplementedError
 
     def __len__(self) -> int:
         return len(self.rows)
