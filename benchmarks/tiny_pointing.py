@@ -11,7 +11,6 @@ validation pictures, report half only.
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import os
 import warnings
@@ -104,7 +103,6 @@ def main() -> None:
     parser.add_argument("--model", type=Path, help="a model folder; without it, clipviz-tiny")
     there = DEFAULT if DEFAULT.is_dir() else None
     parser.add_argument("--shared", type=Path, default=there, help="with models/oc-tiny and data/tiny-imagenet")
-    parser.add_argument("--card", type=Path, help="write the figures into the card of this model folder")
     arguments = parser.parse_args()
     warnings.simplefilter("ignore", ClipvizWarning)
     torch.set_num_threads(1)  # a network this small gains nothing from more
@@ -114,22 +112,10 @@ def main() -> None:
     print(f"{'pairs':8s}{'scenes':>8s}" + "".join(f"{c:>23s}" for c in COLUMNS))
     for name, row in found.items():
         print(f"{name:8s}{row['scenes']:8.0f}" + "".join(f"{100 * row[c]:21.1f} %" for c in COLUMNS))
-    figures: dict[str, object] = {"seed": arguments.seed, "pointing": found}
     if arguments.shared:
         print("oc-tiny on the boxes of Tiny ImageNet, report half, 'a photo of a {first name}.'")
         for key, value in photographs(arguments.shared).items():
             print(f"  {key:16s}" + (f"{value:8d}" if isinstance(value, int) else f"{100 * value:6.1f} %"))
-    if arguments.card:
-        write_card(arguments.card, {"scenes": arguments.scenes, **figures})
-
-
-def write_card(folder: Path, scores: dict[str, object]) -> None:
-    """Put the scores, and which weights they are of, into the card of a model folder."""
-    path = folder / "card.json"
-    card = json.loads(path.read_text(encoding="utf-8"))
-    card["scores"] = scores
-    card["weights_file_sha256"] = hashlib.sha256((folder / "open_clip_model.safetensors").read_bytes()).hexdigest()
-    path.write_text(json.dumps(card, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

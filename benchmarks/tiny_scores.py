@@ -10,6 +10,8 @@ zero-shot transfer. ``--card`` writes the figures into the card of the model's f
 from __future__ import annotations
 
 import argparse
+import hashlib
+import json
 import os
 import warnings
 from pathlib import Path
@@ -17,7 +19,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from tiny_pointing import COLUMNS, pointing, write_card
+from tiny_pointing import COLUMNS, pointing
 
 import clipviz
 from clipviz import assets
@@ -90,6 +92,15 @@ def measure(model: Model, shared: Path | None, scenes: int, people: int) -> dict
     scores |= {"avatars_seed": AVATARS_SEED, "seed": SCENES_SEED, "scenes": scenes}
     scores["pointing"] = pointing(model, scenes, SCENES_SEED)
     return scores
+
+
+def write_card(folder: Path, scores: dict[str, object]) -> None:
+    """Put the scores, and which weights they are of, into the card of a model folder."""
+    path = folder / "card.json"
+    card = json.loads(path.read_text(encoding="utf-8"))
+    card["scores"] = scores
+    card["weights_file_sha256"] = hashlib.sha256((folder / "open_clip_model.safetensors").read_bytes()).hexdigest()
+    path.write_text(json.dumps(card, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def main() -> None:

@@ -3,7 +3,7 @@
 from .metrics import zero_shot_metrics
 from .registry import list_tasks, register_task
 from .result import Evaluation
-from .vectors import class_vectors, prompt_accuracy
+from .vectors import class_vectors
 from .verb import evaluate
 
 __all__ = [
@@ -11,7 +11,6 @@ __all__ = [
     "class_vectors",
     "evaluate",
     "list_tasks",
-    "prompt_accuracy",
     "register_task",
     "zero_shot_metrics",
 ]

@@ -1,21 +1,16 @@
-"""Vectors of classes and of pictures, and the score of a network that is still in training."""
+"""Vectors of classes and of pictures."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 import numpy as np
-import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
 
 from ..errors import DataError, InputError, PromptError
 from ..model import Model
 from ..sources import Item, Source
 from ..text import Prompt, PromptSet
 from .labels import Labels
-from .metrics import zero_shot_metrics
 
 TEMPLATE = "a photo of a {}."
 _SAME = 1e-6  # class vectors nearer than this are one text to the model
@@ -88,31 +83,3 @@ def encoded_pictures(
         name, reason = next(iter(failed.items()))
         raise DataError(f"None of the {len(failed)} pictures of {source.where_from} can be read; {name!r}: {reason}")
     return ids, np.concatenate(vectors), list(failed.items())
-
-
-@torch.no_grad()
-def prompt_accuracy(
-    network: Model | nn.Module, pixels: Tensor, truth: Any, vectors: Any, *, batch_size: int = 256
-) -> dict[str, float]:
-    """`zero_shot_metrics` of a network in training: ``pixels`` [N, 3, S, S] against class ``vectors`` [C, E].
-
-    ``network`` is a `Model`, or a CLIP with an image tower ``visual``, which is in evaluation mode meanwhile and as
-    it was before afterwards. ``truth`` [N] holds places in 0..C-1. No random number is drawn.
-
-    >>> prompt_accuracy(clip, pixels, truth, class_vectors(model, names))  # doctest: +SKIP
-    {'top1': 0.22, 'top5': 0.47, 'balanced': 0.22, 'chance': 0.005, 'majority': 0.007}
-    """
-    if not len(pixels):
-        raise InputError("There are no pixels to score; pass at least one picture [N, 3, S, S].")
-    tower: Any = (network.network if isinstance(network, Model) else network).visual
-    first = next(tower.parameters())
-    modes = [(module, module.training) for module in tower.modules()]  # a frozen part may be in another mode
-    tower.eval()
-    try:
-        parts = [tower(batch.to(first.device, first.dtype)) for batch in pixels.split(batch_size)]
-    finally:
-        for module, training in modes:
-            module.training = training
-    images = F.normalize(torch.cat(parts).float(), dim=-1).cpu().numpy()
-    classes = vectors.detach().float().cpu().numpy() if isinstance(vectors, Tensor) else np.asarray(vectors)
-    return zero_shot_metrics(images, classes, truth.cpu().numpy() if isinstance(truth, Tensor) else truth)

@@ -15,7 +15,7 @@ from PIL import Image
 
 import clipviz
 from clipviz.errors import ClipvizWarning, DataError, InputError, ModelError, PromptError
-from clipviz.evaluation import class_vectors, list_tasks, prompt_accuracy, register_task, zero_shot_metrics
+from clipviz.evaluation import class_vectors, list_tasks, register_task, zero_shot_metrics
 from clipviz.evaluation import registry as registry_module
 
 FIVE = ("a photo of a {}", "a photo of the {}", "a {}", "a close-up photo of a {}", "a picture of a {}")
@@ -228,27 +228,6 @@ def test_a_task_of_ones_own(model: clipviz.Model, folder: Path, monkeypatch: pyt
     assert {"zero_shot", "mine"} <= set(list_tasks()["name"])
     with pytest.raises(InputError, match="registered already"):
         register_task("mine", function, about="again")
-
-
-def test_prompt_accuracy_of_a_network_in_training(model: clipviz.Model) -> None:
-    pixels = torch.randn(30, 3, 32, 32, generator=torch.Generator().manual_seed(1))
-    truth = torch.arange(30) % 3
-    texts = class_vectors(model, [["red"], ["green", "lime"], ["blue"]], FIVE)
-    network = model.clip
-    first, *rest = network.visual.children()
-    network.train()
-    first.eval()
-    state = torch.get_rng_state()
-    found = prompt_accuracy(network, pixels, truth, texts, batch_size=7)
-    assert network.training and not first.training and all(module.training for module in rest)  # as it was
-    assert torch.equal(torch.get_rng_state(), state)
-    network.eval()
-    with torch.no_grad():
-        images = torch.nn.functional.normalize(network.visual(pixels), dim=-1).numpy()
-    assert found == zero_shot_metrics(images, texts, truth.numpy())
-    assert prompt_accuracy(model, pixels, truth, torch.from_numpy(texts)) == found
-    with pytest.raises(InputError, match="no pixels"):
-        prompt_accuracy(network, pixels[:0], truth[:0], texts)
 
 
 def test_class_vectors_are_means_over_all_names_and_templates(model: clipviz.Model) -> None:
