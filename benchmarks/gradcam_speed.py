@@ -19,7 +19,7 @@ import torch
 from PIL import Image
 
 import clipviz
-from clipviz.explanation.gradients import last_spatial_tap
+from clipviz.explanation.methods.places import spatial_tap
 from clipviz.explanation.registry import find_explainer
 from clipviz.explanation.verbs import _Question
 from clipviz.model import Look
@@ -103,7 +103,7 @@ def main() -> None:
             batch = pixels.expand(n, -1, -1, -1).clone()  # noqa: B023
             return peer(input_tensor=batch, targets=[Cosine(text) for text in texts[:n]])  # noqa: B023
 
-        print(f"\n{name}: Grad-CAM at {last_spatial_tap(model)}")
+        print(f"\n{name}: Grad-CAM at {spatial_tap(model)}")
         one, pass_, _ = median_pair(lambda: ours(1), forward, arguments.pairs)
         ratio = statistics.median(
             a / b

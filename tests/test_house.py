@@ -178,8 +178,12 @@ def bad_habits(package: Path) -> list[str]:
 FORBIDDEN = {
     "a path of one machine": re.compile(r"(?<![\w.~/{}$-])/(?:home|root|Users|work|mnt)/[\w.]|\b[A-Z]:\\\\?Users"),
     "the host of a registry": re.compile(
-        r"py" r"pi\.org|python" r"hosted\.org|(?:conda\.|//)ana"
-        r"conda\.org|registry\.np" r"mjs|ind" r"ex-url\s*[=:]\s*['\"\w]"
+        r"py"
+        r"pi\.org|python"
+        r"hosted\.org|(?:conda\.|//)ana"
+        r"conda\.org|registry\.np"
+        r"mjs|ind"
+        r"ex-url\s*[=:]\s*['\"\w]"
     ),
 }
 

@@ -30,8 +30,9 @@ class Heatmap:
     """A raw, signed map [h, w] at the model's grid, with all that is needed to read it.
 
     ``values`` are the method's own numbers (nothing is scaled or cut off); ``frame`` maps the grid to the
-    picture that was given; ``score`` is the cosine of picture and text, or a difference of cosines where
-    ``against`` names texts. ``notes`` say what to keep in mind (words never seen in training, for one).
+    picture that was given; ``score`` is the cosine of picture and text, or where ``against`` names texts a difference
+    of cosines, or a probability (``provenance["contrast"]`` says which). ``notes`` say what to keep in mind (words
+    never seen in training, for one).
     """
 
     values: np.ndarray
@@ -48,6 +49,11 @@ class Heatmap:
     def constant(self) -> bool:
         """Whether the map says nothing: every cell the same (its values are then zeros)."""
         return not self.values.any()
+
+    @property
+    def details(self) -> Mapping[str, Any]:
+        """What the method tells beside the map: a baseline and its score, a remainder, a sampling error, a layer."""
+        return dict(self.provenance.get("details", {}))
 
     def on_image(self) -> np.ndarray:
         """The map in the original picture's pixels [H, W], bilinear; NaN where the model saw nothing."""

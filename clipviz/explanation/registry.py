@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -20,10 +20,12 @@ NEEDS = {"vectors": ("vit", "resnet", "other"), "any": ("vit", "resnet"), "vit":
 
 @dataclass(frozen=True)
 class Explainer:
-    """A way to ask where a text is: ``function(model, look, directions, **options)`` -> maps [N, P, h, w].
+    """A way to ask where a text is: ``function(model, look, target, **options)`` -> maps [N, P, h, w], or `Found`.
 
-    ``look.pixels`` is [N, 3, S, S]; ``directions`` [P, E] are what the score of an image's unit vector u is
-    taken against: score = u . direction, a cosine for a unit direction, a difference of cosines for a contrast.
+    ``look.pixels`` is [N, 3, S, S]; ``target`` is the `Target` that is explained: P scores of a unit vector.
+    ``uses_text``: the map depends on the text. ``signed``: below zero speaks against it. ``additive``: the cells, with
+    a remainder that the method tells, add up to the score. ``nonnegative``: it assumes that activations are not below
+    zero. ``passes``: its cost in passes over the picture, in words.
     """
 
     name: str
@@ -33,15 +35,36 @@ class Explainer:
     needs: str = "any"
     uses_text: bool = True
     signed: bool = True
+    additive: bool = False
+    nonnegative: bool = False
+    passes: str = ""
 
     def serves(self, model: Model) -> bool:
         return model.kind in NEEDS[self.needs]
 
 
+@dataclass(frozen=True)
+class Found:
+    """Maps [N, P, h, w] with what else a method has to tell: ``details``, one mapping a text, of plain values.
+
+    They stand in ``heatmap.details``. Keys in use: ``baseline``, ``baseline_score``, ``remainder``,
+    ``completeness_error``, ``sampling_error``, ``subtracted``, ``layer``.
+    """
+
+    maps: Tensor
+    details: Sequence[Mapping[str, Any]] = ()
+
+
 # What `explain` itself takes, for whoever misspells it.
-COMMON = ("model", "method", "against", "view", "strict", "fail", "progress")
+COMMON = ("model", "method", "against", "contrast", "baseline", "view", "strict", "fail", "progress")
 
 _REGISTRY: dict[str, Explainer] = {}
+_BRIDGES: dict[str, Callable[[str], Explainer]] = {}
+
+
+def register_bridge(prefix: str, make: Callable[[str], Explainer]) -> None:
+    """Let ``method="prefix:name"`` run ``make(name)``: the methods of another library, made when asked for."""
+    _BRIDGES[prefix] = make
 
 
 def register_explainer(
@@ -53,33 +76,39 @@ def register_explainer(
     needs: str = "any",
     uses_text: bool = True,
     signed: bool = True,
+    additive: bool = False,
+    nonnegative: bool = False,
+    passes: str = "",
     replace: bool = False,
 ) -> None:
-    """Make ``explain(..., method=name)`` run ``function(model, look, directions, **options)``.
+    """Make ``explain(..., method=name)`` run ``function(model, look, target, **options)``.
 
-    The function gets a `Model`, a `Look` with ``pixels`` [N, 3, S, S] and ``trace(want)``, and directions
-    [P, E]; it returns maps [N, P, h, w], signed, as they come. ``needs`` is "any" (a network that
-    can be looked into), "vit", "resnet", or "vectors", which a model run by open_clip gives too.
+    The function gets a `Model`, a `Look` with ``pixels`` [N, 3, S, S] and ``trace(want)``, and a `Target`: called with
+    unit vectors [..., E] it gives scores [..., P], and ``target.directions`` [P, E] are the texts' vectors. It returns
+    maps [N, P, h, w], signed, as they come, alone or in a `Found`. ``needs`` is "any" (a network that can be looked
+    into), "vit", "resnet", or "vectors", which a model run by open_clip gives too. The rest is told by `Explainer`.
     Raises InputError where the name is taken, unless ``replace``.
 
-        >>> register_explainer("mine", lambda model, look, directions: ...)  # doctest: +SKIP
+        >>> register_explainer("mine", lambda model, look, target: ...)  # doctest: +SKIP
     """
     if name in _REGISTRY and not replace:
         raise InputError(f"An explainer called {name!r} is registered already: take another name or replace=True.")
     if not callable(function):
-        raise InputError(
-            f"An explainer is a function (model, look, directions) -> maps; got {type(function).__name__}."
-        )
+        raise InputError(f"An explainer is a function (model, look, target) -> maps; got {type(function).__name__}.")
     if needs not in NEEDS:
         raise InputError(f"needs={needs!r} is not known; it is one of {', '.join(NEEDS)}.")
-    _REGISTRY[name] = Explainer(name, function, family, paper, needs, uses_text, signed)
+    _REGISTRY[name] = Explainer(name, function, family, paper, needs, uses_text, signed, additive, nonnegative, passes)
 
 
 def find_explainer(name: str, model: Model) -> Explainer:
     """The explainer of this name, if it can serve ``model``; else an error that lists those that can."""
-    if name not in _REGISTRY:
-        raise InputError(f"There is no explainer {name!r}. {nearest(name, _REGISTRY)}")
-    explainer = _REGISTRY[name]
+    prefix, colon, rest = str(name).partition(":")
+    if colon and prefix in _BRIDGES:
+        explainer = _BRIDGES[prefix](rest)
+    elif name in _REGISTRY:
+        explainer = _REGISTRY[name]
+    else:
+        raise InputError(f"There is no explainer {name!r}. {nearest(str(name), _REGISTRY)}")
     if not explainer.serves(model):
         fit = ", ".join(sorted(n for n, e in _REGISTRY.items() if e.serves(model))) or "none of those registered"
         needs = {"vectors": "model", "any": "network to look into", "vit": "ViT", "resnet": "ResNet"}[explainer.needs]
@@ -95,7 +124,7 @@ def list_explainers(model: Model | None = None) -> pd.DataFrame:
     """
     import pandas as pd
 
-    columns = ("name", "family", "needs", "uses_text", "signed", "paper")
+    columns = ("name", "family", "needs", "uses_text", "signed", "additive", "nonnegative", "passes", "paper")
     fit = [e for e in _REGISTRY.values() if model is None or e.serves(model)]
     return pd.DataFrame([{c: getattr(e, c) for c in columns} for e in fit], columns=list(columns))
 
@@ -112,12 +141,17 @@ def check_options(explainer: Explainer, options: Mapping[str, Any]) -> None:
             raise InputError(f"explain with method={explainer.name!r} takes no option {name!r}. {hint}")
 
 
-def check_maps(maps: Any, explainer: Explainer, pictures: int, prompts: int) -> Tensor:
-    """``maps`` [N, P, h, w] on the host in float32; an error that names the explainer for another shape."""
+def check_maps(found: Any, explainer: Explainer, pictures: int, prompts: int) -> Found:
+    """What a method gave as `Found`, maps on the host in float32; an error that names it for another shape."""
+    maps, details = (found.maps, found.details) if isinstance(found, Found) else (found, ())
     shape = tuple(getattr(maps, "shape", ()))
     if len(shape) != 4 or shape[:2] != (pictures, prompts):
         raise InputError(
             f"The explainer {explainer.name!r} returned {type(maps).__name__} of shape {shape}; "
             f"it must return maps [{pictures}, {prompts}, h, w]."
         )
-    return maps.detach().float().cpu()
+    if len(details) not in (0, prompts):
+        raise InputError(
+            f"The explainer {explainer.name!r} told details of {len(details)} texts; it was asked for {prompts}."
+        )
+    return Found(maps.detach().float().cpu(), details or [{}] * prompts)

@@ -17,10 +17,12 @@ from ..images import is_one_image
 from ..model import Look, Model, load
 from ..sources import Item
 from ..text import Prompt, PromptSet, as_prompt, as_prompts
-from . import gradients as gradients  # registers its explainers
+from . import methods as methods  # registers its explainers
 from .heatmap import Heatmap
 from .heatmaps import Heatmaps
+from .neutral import NEUTRAL
 from .registry import Explainer, check_maps, check_options, find_explainer
+from .target import CONTRASTS, Target
 
 
 def gradcam(
@@ -56,6 +58,8 @@ def explain(
     model: Model | None = None,
     method: str = "gradcam",
     against: str | Prompt | Sequence[str | Prompt] | None = None,
+    contrast: str = "margin",
+    baseline: str | None = None,
     view: str | None = None,
     strict: bool = False,
     fail: bool = False,
@@ -66,8 +70,10 @@ def explain(
 
     One pass a picture, shared by all texts. ``images`` is a list of anything that `open_image` takes, of `Look`s, or
     a `Source`; one image alone counts as a list of one. ``method`` names a registered explainer
-    (`list_explainers`), ``options`` go to it. A picture that cannot be opened is listed in ``.failed`` with its
-    reason, unless ``fail``. Words that the model never saw in training give a ClipvizWarning and a note.
+    (`list_explainers`), ``options`` go to it. With ``against`` the margin to the mean of those texts is explained, or
+    with ``contrast="softmax"`` the probability among them; ``baseline="neutral"`` takes off what the picture shares
+    with texts that name nothing (`clipviz.explanation.neutral.NEUTRAL`). A picture that cannot be opened is listed in
+    ``.failed`` with its reason, unless ``fail``. Words never seen in training give a ClipvizWarning and a note.
 
         >>> clipviz.explain(["a.jpg", "b.jpg"], ["a dog", "a cat"])  # doctest: +SKIP
         Heatmaps(2 images x 2 prompts)
@@ -83,7 +89,15 @@ def explain(
     others = as_prompts(against) if against is not None else None
     if others is not None and (same := set(prompts) & set(others)):
         raise PromptError(f"{next(iter(same)).text!r} is explained against itself: name another text in `against`.")
-    asked = _Question(model, explainer, prompts, others, strict, options)
+    if contrast not in CONTRASTS:
+        raise InputError(f"contrast={contrast!r} is not known; it is one of {', '.join(CONTRASTS)}.")
+    if baseline not in (None, "neutral"):
+        raise InputError(f"baseline={baseline!r} is not known; it is 'neutral' or None.")
+    if baseline is not None:
+        if others is not None:
+            raise InputError("against= and baseline= each say what is taken off: give one of them.")
+        others = as_prompts(NEUTRAL)
+    asked = _Question(model, explainer, prompts, others, contrast, baseline, strict, options)
     for note in dict.fromkeys(note for of_prompt in asked.notes for note in of_prompt):
         warnings.warn(note, ClipvizWarning, stacklevel=3 if fail else 2)
     rows, ids, failed = [], [], []
@@ -104,27 +118,35 @@ def explain(
 class _Question:
     """What is asked of every picture alike: texts, method and all that a result records of them."""
 
+    @torch.inference_mode(False)  # vectors made within the caller's could not be differentiated through
     def __init__(
         self,
         model: Model,
         explainer: Explainer,
         prompts: PromptSet,
         others: PromptSet | None,
+        contrast: str,
+        baseline: str | None,
         strict: bool,
         options: dict[str, Any],
     ):
         self.model, self.explainer, self.prompts, self.options = model, explainer, prompts, options
-        self.against = others.labels if others is not None else ()
+        # The neutral texts are no contrast that anybody named: they are told in the provenance.
+        self.against = others.labels if others is not None and baseline is None else ()
         self.notes = [_notes(model, prompt, others) for prompt in prompts]
-        directions = model.encode_prompts(prompts, strict=strict)  # [P, E]
-        if others is not None:
-            directions = directions - model.encode_prompts(others, strict=strict).mean(axis=0)
-        self.directions = directions
+        texts = torch.from_numpy(model.encode_prompts(prompts, strict=strict))  # [P, E]
+        rest = texts[:0] if others is None else torch.from_numpy(model.encode_prompts(others, strict=strict))  # [K, E]
+        self.target = Target(
+            texts.to(model.device), rest.to(model.device), prompts.labels, others.labels if others is not None else (),
+            contrast, model.logit_scale,
+        )  # fmt: skip
         self.about: dict[str, Any] = {
             "model": dict(model.provenance),
             "method": explainer.name,
             "paper": explainer.paper,
             "against": list(self.against),
+            "contrast": contrast if others is not None else None,
+            "baseline": list(NEUTRAL) if baseline else None,
             "options": {key: repr(value) for key, value in options.items()},
             "versions": _versions(),
         }
@@ -133,10 +155,10 @@ class _Question:
     def row(self, look: Look) -> tuple[Heatmap, ...]:
         """The heatmaps of one picture."""
         name, count = self.explainer.name, len(self.prompts)
-        targets = torch.from_numpy(self.directions).to(self.model.device)
-        found = self.explainer.function(self.model, look, targets, **self.options)
-        maps = check_maps(found, self.explainer, len(look.pixels), count).numpy()  # [tiles, P, h, w]
-        unit = F.normalize(F.normalize(look.trace()["embedding"], dim=-1).mean(dim=0), dim=-1).cpu().numpy()  # [E]
+        given = self.explainer.function(self.model, look, self.target, **self.options)
+        found = check_maps(given, self.explainer, len(look.pixels), count)
+        maps = found.maps.numpy()  # [tiles, P, h, w]
+        scores = self.target(F.normalize(look.unit.mean(dim=0), dim=-1)).tolist()  # P
         row = []
         for j, prompt in enumerate(self.prompts):
             values = look.frame.stitch(maps[:, j])
@@ -148,12 +170,17 @@ class _Question:
                     values=np.zeros_like(values) if flat else np.ascontiguousarray(values),
                     frame=look.frame,
                     prompt=prompt.text,
-                    score=float(unit @ self.directions[j]),
+                    score=scores[j],
                     method=name,
                     picture=look.picture,
                     against=self.against,
                     notes=(*self.notes[j], *(["The map is the same everywhere: it says nothing."] if flat else [])),
-                    provenance={**self.about, "templates": list(prompt.templates), "view": look.frame.view},
+                    provenance={
+                        **self.about,
+                        "templates": list(prompt.templates),
+                        "view": look.frame.view,
+                        "details": dict(found.details[j]),
+                    },
                 )
             )
         return tuple(row)

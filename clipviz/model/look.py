@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Hashable
 from typing import TYPE_CHECKING
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from ..frame import Frame
@@ -26,6 +27,7 @@ class Look:
     def __init__(self, model: Model, pixels: Tensor, picture: Image, frame: Frame):
         self.model, self.pixels, self.picture, self.frame = model, pixels, picture, frame
         self._seen: dict[str, Tensor] = {}
+        self._made: dict[Hashable, Tensor] = {}
 
     def trace(self, want: Collection[str] = ()) -> dict[str, Tensor]:
         """The tensors named in ``want``, what `tail` needs beside them, and ``embedding`` [N, E].
@@ -43,6 +45,18 @@ class Look:
                     found = self.model.clip.visual.trace(self.pixels, want)
             seen = self._seen = {**seen, **found}
         return seen
+
+    @property
+    def unit(self) -> Tensor:
+        """The unit vectors [N, E] of the tiles."""
+        return F.normalize(self.trace()["embedding"], dim=-1)
+
+    def remember(self, key: Hashable, make: Callable[[], Tensor]) -> Tensor:
+        """What ``make()`` gives, made once for this ``key``: dense features that other texts will ask for again."""
+        if key not in self._made:
+            with torch.inference_mode(False), torch.no_grad():
+                self._made = {**self._made, key: make()}
+        return self._made[key]
 
     def __repr__(self) -> str:
         return (

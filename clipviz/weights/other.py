@@ -65,7 +65,6 @@ class OtherNetwork(nn.Module):
                 "encoded without."
             ) from error
 
-
     def _no_programs(self) -> dict[str, bool]:
         """For a folder with a tokenizer of transformers, which would else ask on the terminal to run its program."""
         _, _, folder = str(self.tokenizer_of).partition("local-dir:")

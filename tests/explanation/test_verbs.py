@@ -13,6 +13,7 @@ from PIL import Image
 import clipviz
 from clipviz.errors import ClipvizError, ClipvizWarning, InputError, ModelError, PromptError
 from clipviz.explanation.registry import _REGISTRY
+from clipviz.explanation.target import Target
 from clipviz.model import Look, Model
 
 
@@ -120,8 +121,8 @@ def test_a_look_belongs_to_its_model(vit: Model, picture: Image.Image) -> None:
 
 
 def test_anyones_explainer(vit: Model, picture: Image.Image) -> None:
-    def corner(model: Model, look: Look, directions: torch.Tensor, depth: float = 1.0) -> torch.Tensor:
-        maps = torch.zeros(len(look.pixels), len(directions), *model.grid)
+    def corner(model: Model, look: Look, target: Target, depth: float = 1.0) -> torch.Tensor:
+        maps = torch.zeros(len(look.pixels), len(target), *model.grid)
         maps[..., 0, 0] = depth
         return maps
 

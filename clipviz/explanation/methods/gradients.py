@@ -6,48 +6,37 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..model import Look, Model
-from .registry import register_explainer
+from ...model import Look, Model
+from ..registry import register_explainer
+from ..target import Target
+from .places import as_grid, spatial_tap
 
 
-def _grad_cam(model: Model, look: Look, directions: Tensor) -> Tensor:
+def _grad_cam(model: Model, look: Look, target: Target, *, layer: int | str | None = None) -> Tensor:
     """Grad-CAM (Selvaraju et al. 2017, arXiv 1610.02391): channels weighted by their mean gradient, signed.
 
     A is the output of a ResNet's last stage, or a ViT's patch tokens after ``ln_1`` of the last block (further
     on, the class token alone reaches the score and the patches' gradients are zero).
     """
-    tap = last_spatial_tap(model)
+    tap = spatial_tap(model, layer)
     given = look.trace([tap])
-    gradients = score_gradients(model, tap, given, directions)  # [N, P, *A]
+    gradients = score_gradients(model, tap, given, target)  # [N, P, *A]
     activations = as_grid(given[tap], model)[:, None]  # [N, 1, C, h, w]
     gradients = as_grid(gradients.flatten(0, 1), model).unflatten(0, gradients.shape[:2])  # [N, P, C, h, w]
     weights = gradients.mean(dim=(-2, -1), keepdim=True)  # [N, P, C, 1, 1]
     return (weights * activations).sum(dim=2)  # [N, P, h, w]
 
 
-def last_spatial_tap(model: Model) -> str:
-    """The last tap from which every cell still reaches the score."""
-    taps = model.clip.visual.taps()
-    return "stage.4" if "stage.4" in taps else [tap for tap in taps if tap.endswith(".ln_1")][-1]
+def score_gradients(model: Model, tap: str, given: dict[str, Tensor], target: Target) -> Tensor:
+    """d score / d ``tap``: [N, P, *tap], of every picture and text.
 
-
-def as_grid(value: Tensor, model: Model) -> Tensor:
-    """Tokens [N, 1 + h*w, C] (the class token dropped) or a stage [N, C, h, w] -> [N, C, h, w]."""
-    if value.dim() == 4:
-        return value
-    return value[:, 1:].transpose(1, 2).unflatten(2, model.grid)
-
-
-def score_gradients(model: Model, tap: str, given: dict[str, Tensor], directions: Tensor) -> Tensor:
-    """d (unit image vector . direction) / d ``tap``: [N, P, *tap], of every picture and direction.
-
-    Only what follows the tap is run and differentiated, once, and walked back once a direction.
+    Only what follows the tap is run and differentiated, once, and walked back once a text.
     """
     with torch.inference_mode(False), torch.enable_grad():
         value = given[tap].detach().requires_grad_()
         unit = F.normalize(model.clip.visual.tail(tap, value, given), dim=-1)  # [N, E]
         # Pictures do not mix on the way, so the sum over them has each one's own gradient.
-        scores = (unit @ directions.T).sum(dim=0)  # [P]
+        scores = target(unit).sum(dim=0)  # [P]
         rows = [
             torch.autograd.grad(score, value, retain_graph=i + 1 < len(scores))[0] for i, score in enumerate(scores)
         ]

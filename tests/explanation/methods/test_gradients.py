@@ -15,7 +15,9 @@ from PIL import Image
 
 import clipviz
 from clipviz.errors import ClipvizWarning
-from clipviz.explanation.gradients import as_grid, last_spatial_tap, score_gradients
+from clipviz.explanation.methods.gradients import score_gradients
+from clipviz.explanation.methods.places import as_grid, spatial_tap
+from clipviz.explanation.target import Target
 from clipviz.model import Model
 
 TEXTS = ["a red circle", "the forest"]
@@ -70,13 +72,13 @@ def _compare(
 def test_is_the_definition(model: Model, picture: Image.Image) -> None:
     """Weights by finite differences: move a channel everywhere at once, see how the cosine follows."""
     look = model.look(picture)
-    tap = last_spatial_tap(model)
+    tap = spatial_tap(model)
     given = {k: v.double() for k, v in look.trace([tap]).items()}
     visual = model.clip.visual
     text = torch.from_numpy(model.encode_texts(TEXTS[:1])).double()
     try:
         visual.double()
-        gradients = score_gradients(model, tap, given, text)[0, 0]  # [L, D] or [C, h, w]
+        gradients = score_gradients(model, tap, given, Target(text, text[:0], ("",)))[0, 0]  # [L, D] or [C, h, w]
         weights = as_grid(gradients[None], model)[0].mean(dim=(1, 2))  # [C]
         cells = as_grid(given[tap], model)[0].numel() // len(weights)
         for channel in (0, 3, len(weights) - 1):

@@ -1,0 +1,1 @@
+"""The family of attention: what the class token gathers from where."""

@@ -1,0 +1,1 @@
+"""The family of decomposition: the score as a sum over heads and tokens."""

@@ -1,0 +1,1 @@
+"""The family of dense features: patch tokens read in the space of the texts."""

@@ -1,0 +1,1 @@
+"""The family of gradients, at the pixels: integrated gradients, SmoothGrad, input x gradient."""

@@ -1,0 +1,1 @@
+"""CLIP Surgery and GEM: dense features of a second path through many blocks."""

@@ -1,0 +1,1 @@
+"""Kernel SHAP over patches."""
