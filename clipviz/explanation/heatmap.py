@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,6 +14,8 @@ import numpy as np
 from ..errors import DataError, InputError
 from ..files import replace, suffix_of, write
 from ..frame import Frame
+from ..images import open_image
+from .origin import Origin
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,7 +33,7 @@ class Heatmap:
     ``values`` are the method's own numbers (nothing is scaled or cut off); ``frame`` maps the grid to the
     picture that was given; ``score`` is the cosine of picture and text, or where ``against`` names texts a difference
     of cosines, or a probability (``provenance["contrast"]`` says which). ``notes`` say what to keep in mind (words
-    never seen in training, for one).
+    never seen in training, for one). The picture itself is not kept but opened again from its ``origin``.
     """
 
     values: np.ndarray
@@ -40,10 +41,15 @@ class Heatmap:
     prompt: str
     score: float
     method: str
-    picture: Image
+    origin: Origin
     against: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     provenance: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def picture(self) -> Image:
+        """The picture, opened again from where it came; InputError where it is gone or has changed since."""
+        return self.origin.open()
 
     @property
     def constant(self) -> bool:
@@ -82,15 +88,37 @@ class Heatmap:
         from .. import plots
 
         return plots.overlay(
-            self.picture, self.on_image(), title=self.title, alpha=alpha,
+            self.picture, self.on_image(), title=self.title, alpha=alpha, unit=self.unit,
+            caption=" ".join((f"{self.method}, {self.model}.", *self.notes)),
             mark=self.peak() if peak and not self.constant else None,
         )  # fmt: skip
 
     @property
+    def model(self) -> str:
+        """The name of the model that was looked into."""
+        return str(self.provenance.get("model", {}).get("model", "?"))
+
+    @property
     def title(self) -> str:
         """The text, what it is against, and the score, as figures and pages head it."""
-        against = f" against {', '.join(repr(a) for a in self.against)}" if self.against else ""
-        return f"{self.prompt!r}{against}: {self.score:+.3f}"
+        probable = "probability " if self.provenance.get("contrast") == "softmax" else ""
+        score = f"{self.score:.3f}" if probable else f"{self.score:+.3f}"
+        return f"{self.prompt!r}{self.contrast}: {probable}{score}"
+
+    @property
+    def contrast(self) -> str:
+        """What the text is against, in words that follow it; empty where it stands alone."""
+        if self.provenance.get("baseline"):
+            return f" {'against' if self.provenance.get('contrast') == 'softmax' else 'minus'} neutral texts"
+        return f" against {', '.join(repr(a) for a in self.against)}" if self.against else ""
+
+    @property
+    def unit(self) -> str:
+        """What a value is a part of, where the values add up to it; else they are in the method's own unit."""
+        if not self.provenance.get("additive"):
+            return f"{self.method}, its own unit"
+        softmax, margin = self.provenance.get("contrast") == "softmax", self.provenance.get("contrast") is not None
+        return f"contribution to {'probability' if softmax else 'margin' if margin else 'cosine'}"
 
     def save(self, path: str | Path) -> Path:
         """Write the figure (``.png``), the numbers (``.npz``, see `load`) or a page (``.html``), by suffix.
@@ -109,39 +137,37 @@ class Heatmap:
         return replace(path, self._write_npz)
 
     def _write_npz(self, name: str) -> None:
-        picture = io.BytesIO()
-        self.picture.save(picture, "PNG")
         about = {
             "prompt": self.prompt, "score": self.score, "method": self.method, "against": self.against,
             "notes": self.notes, "frame": self.frame.to_dict(), "provenance": self.provenance,
         }  # fmt: skip
         with open(name, "wb") as file:  # a file object, lest numpy add a second suffix
             np.savez_compressed(
-                file, values=self.values, picture=np.frombuffer(picture.getvalue(), np.uint8),
+                file, values=self.values, picture=np.frombuffer(self.origin.encoded(), np.uint8),
                 about=np.frombuffer(json.dumps(about).encode(), np.uint8),
             )  # fmt: skip
 
     @classmethod
     def load(cls, path: str | Path) -> Heatmap:
         """Read back what ``save("x.npz")`` wrote. Raises DataError where the file is no such thing."""
-        from PIL import Image
-
         try:
             with np.load(path, allow_pickle=False) as stored:
                 values, picture, about = stored["values"], stored["picture"], json.loads(stored["about"].tobytes())
             if values.ndim != 2 or values.dtype != np.float32 or not np.isfinite(values).all():
                 raise ValueError(f"its values are {values.dtype} of shape {values.shape}, not finite float32 [h, w]")
             frame, against, notes = about.pop("frame"), about.pop("against"), about.pop("notes")
+            stored = picture.tobytes()
+            opened = open_image(stored)
             heatmap = cls(
                 values=values,
                 frame=Frame.from_dict(frame),
-                picture=Image.open(io.BytesIO(picture.tobytes())).convert("RGB"),
+                origin=Origin.of(stored, opened),
                 against=tuple(against),
                 notes=tuple(notes),
                 **about,
             )
-            if heatmap.picture.size != heatmap.frame.picture:
-                raise ValueError(f"its picture is {heatmap.picture.size}, and its frame {heatmap.frame.picture}")
+            if opened.size != heatmap.frame.picture:
+                raise ValueError(f"its picture is {opened.size}, and its frame {heatmap.frame.picture}")
         except FileNotFoundError:
             raise DataError(f"There is no file {str(path)!r}.") from None
         except Exception as error:  # zipfile, numpy, json, PIL and a wrong set of keys each raise their own
@@ -171,8 +197,7 @@ class Heatmap:
     def __repr__(self) -> str:
         h, w = self.values.shape
         flag = ", constant" if self.constant else ""
-        seen_by = self.provenance.get("model", {}).get("model", "?")
-        return f"Heatmap({self.title}, {self.method}, {h} x {w}{flag}, {seen_by})"
+        return f"Heatmap({self.title}, {self.method}, {h} x {w}{flag}, {self.model})"
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
         from .. import plots

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
-from ..errors import InputError
-from ..files import suffix_of, write
+from ..errors import DataError, InputError
+from ..files import replace, suffix_of, write
 from .heatmap import Heatmap
 
 if TYPE_CHECKING:
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
     from ..plots import Canvas
 
-SUFFIXES = (".png", ".html", ".csv")
+SUFFIXES = (".png", ".npz", ".html", ".csv")
+SHOWN = 24  # rows of a figure; more would be one that nobody reads, and as many open pictures
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,10 +48,6 @@ class Heatmaps:
         if not self.rows:
             return np.zeros((0, len(self.prompts), 0, 0), np.float32)
         return np.stack([np.stack([heatmap.values for heatmap in row]) for row in self.rows])
-
-    @property
-    def _contrast(self) -> str:
-        return f" against {', '.join(self.against)}" if self.against else ""
 
     @property
     def scores(self) -> np.ndarray:
@@ -99,24 +96,38 @@ class Heatmaps:
         ]
         return pd.concat(tables, ignore_index=True)[columns] if tables else pd.DataFrame(columns=columns)
 
-    def plot(self, *, alpha: float = 0.6, titles: Sequence[str] | None = None) -> Canvas:
-        """A grid, pictures down and prompts across; each picture on one scale of its own, with the scores."""
+    def plot(self, *, alpha: float = 0.6, titles: Sequence[str] | None = None, shown: int = SHOWN) -> Canvas:
+        """A grid, pictures down and prompts across; each picture on one scale of its own, with the scores.
+
+        Of more than ``shown`` pictures the first are drawn, and the figure says so. ``titles`` name the rows.
+        """
         from .. import plots
 
-        cells = [
-            [{"picture": h.picture, "values": h.on_image(), "title": f"{h.score:+.3f}"} for h in row]
-            for row in self.rows
-        ]
+        if not self.rows:
+            raise InputError("There is no heatmap to draw: no picture could be opened, see heatmaps.failed.")
+        cells = []
+        for row in self.rows[:shown]:
+            picture = row[0].picture
+            cells.append([{"picture": picture, "values": h.on_image(), "title": f"{h.score:+.3f}"} for h in row])
+        more = f"The first {len(cells)} of {len(self)} pictures. " if len(cells) < len(self) else ""
+        first = self.rows[0]
+        notes = dict.fromkeys(note for row in self.rows[:shown] for h in row for note in h.notes if not h.constant)
         return plots.grid(
             cells,
-            columns=[f"{p}{self._contrast}" for p in self.prompts],
-            rows=list(titles) if titles else None,
+            columns=[f"{prompt}{h.contrast}" for prompt, h in zip(self.prompts, first, strict=True)],
+            rows=list(titles)[: len(cells)] if titles else None,
+            caption=more + " ".join((f"{first[0].method}, {first[0].model}.", *notes)),
             scale="row",
             alpha=alpha,
+            unit=first[0].unit,
         )
 
     def save(self, path: str | Path) -> Path:
-        """Write the grid (``.png``), a page (``.html``) or the numbers (``.csv``), by suffix, whole or not at all."""
+        """Write the grid (``.png``), everything (``.npz``, see `load`), a page (``.html``) or the numbers (``.csv``).
+
+        The suffix says which; an interrupted save leaves the old file whole. The pictures in an ``.npz`` are the files
+        that were given, byte for byte, with what a camera wrote into them.
+        """
         suffix = suffix_of(path, SUFFIXES, "A set of heatmaps")
         if suffix == ".csv":
             return write(path, self.to_pandas().to_csv(index=False))
@@ -124,9 +135,35 @@ class Heatmaps:
             from .pages import heatmaps_page
 
             return write(path, heatmaps_page(self))
+        if suffix == ".npz":
+            from .store import write_rows
+
+            about = {"prompts": self.prompts, "ids": self.ids, "failed": self.failed, "against": self.against}
+            return replace(path, lambda draft: write_rows(draft, self.rows, about, "heatmaps"))
         from .. import plots
 
         return write(path, plots.png(self.plot()))
+
+    @classmethod
+    def load(cls, path: str | Path) -> Heatmaps:
+        """Read back what ``save("x.npz")`` wrote; its pictures are opened from there when they are asked for.
+
+        Raises DataError where the file is no such thing.
+        """
+        from .store import read_rows
+
+        rows, about = read_rows(path, "heatmaps")
+        try:
+            failed = tuple((name, str(reason)) for name, reason in about["failed"])
+            found = cls(rows, tuple(about["prompts"]), tuple(about["ids"]), failed, tuple(about["against"]))
+            if len(found.ids) != len(rows) or any(len(row) != len(found.prompts) for row in rows):
+                raise ValueError("its names do not fit its maps")
+        except (TypeError, KeyError, ValueError) as error:
+            raise DataError(
+                f"{str(path)!r} holds no heatmaps ({type(error).__name__}: {error}): load what "
+                "heatmaps.save('x.npz') wrote."
+            ) from error
+        return found
 
     def __repr__(self) -> str:
         lost = f", {len(self.failed)} failed" if self.failed else ""

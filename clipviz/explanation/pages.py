@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 def heatmap_page(heatmap: Heatmap) -> str:
     """Figure, cells and provenance of one heatmap."""
     about = f"Where the score of {heatmap.prompt!r} comes from, by {heatmap.method}; warm speaks for it, cool against."
+    if not heatmap.provenance.get("uses_text", True):
+        about = f"What {heatmap.method} finds in the picture, whatever the text."
     return reporting.page(
         heatmap.title,
         [
@@ -36,11 +38,10 @@ def heatmaps_page(heatmaps: Heatmaps) -> str:
     """The grid, the scores and the provenance of many."""
     notes = dict.fromkeys(note for row in heatmaps for h in row for note in h.notes)
     scores = [
-        {"image": i, "prompt": h.prompt, "templates": h.provenance["templates"], "score": h.score}
+        {"image": i, "prompt": h.prompt, "templates": h.provenance.get("templates", ()), "score": h.score}
         for i, row in zip(heatmaps.ids, heatmaps, strict=True)
         for h in row
     ]
-    against = f", minus the mean of those with {', '.join(map(repr, heatmaps.against))}" if heatmaps.against else ""
     sections = [
         Section(
             "The maps",
@@ -48,7 +49,12 @@ def heatmaps_page(heatmaps: Heatmaps) -> str:
             *([Picture(heatmaps.plot(), "Pictures down, texts across.", wide=True)] if len(heatmaps) else []),
         ),
         Section(
-            "Scores", Table(scores, f"Cosine of picture and text{against}", formats={"score": "+.4f"} if scores else {})
+            "Scores",
+            Table(
+                scores,
+                score_in_words(heatmaps[0, 0]) if len(heatmaps) else "No picture could be opened",
+                formats={"score": "+.4f"} if scores else {},
+            ),
         ),
     ]
     if heatmaps.failed:
@@ -57,6 +63,16 @@ def heatmaps_page(heatmaps: Heatmaps) -> str:
     if len(heatmaps):
         sections.append(Section("Provenance", Provenance(dict(heatmaps[0, 0].provenance))))
     return reporting.page(f"{len(heatmaps)} pictures, {len(heatmaps.prompts)} texts", sections)
+
+
+def score_in_words(heatmap: Heatmap) -> str:
+    """What the score is a number of."""
+    others = ", ".join(map(repr, heatmap.against)) or "texts that name nothing"
+    if heatmap.provenance.get("contrast") == "softmax":
+        return f"Probability of the text among itself and {others}"
+    if heatmap.provenance.get("contrast") is None:
+        return "Cosine of picture and text"
+    return f"Cosine of picture and text, minus the mean of those with {others}"
 
 
 def describe(heatmap: Heatmap) -> str:

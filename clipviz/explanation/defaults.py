@@ -1,0 +1,36 @@
+"""Which method answers where none is named: the winners of the rule that `benchmarks/` states, on the dev half."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..model import Model
+from .registry import list_explainers
+
+# One a kind of network, and the options that it won with.
+DEFAULTS: dict[str, str] = {"vit": "gradcam", "resnet": "gradcam", "other": "occlusion"}
+DEFAULT_OPTIONS: dict[str, dict[str, Any]] = {"vit": {}, "resnet": {}, "other": {}}
+
+# One or two of each family, so that those who agree agree for different reasons.
+REPRESENTATIVES = ("gradcam", "legrad", "grad_eclip", "relevance", "maskclip", "gem", "head_decomposition",
+                   "integrated_gradients", "occlusion")  # fmt: skip
+
+
+def default_method(model: Model) -> str:
+    """The method that `explain` takes for this model where none is named.
+
+    >>> default_method(clipviz.load())  # doctest: +SKIP
+    'gradcam'
+    """
+    return DEFAULTS[model.kind]
+
+
+def default_options(model: Model) -> dict[str, Any]:
+    """The options that go with it; those that the caller gives come before them."""
+    return dict(DEFAULT_OPTIONS[model.kind])
+
+
+def representatives(model: Model) -> tuple[str, ...]:
+    """The methods that `compare` shows where none are named: those of `REPRESENTATIVES` that serve the model."""
+    fit = set(list_explainers(model)["name"])
+    return tuple(dict.fromkeys(name for name in (default_method(model), *REPRESENTATIVES) if name in fit))

@@ -1,0 +1,156 @@
+"""`Question`: texts, method and options, asked of any number of pictures alike."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from ..errors import InputError, PromptError
+from ..model import Look, Model
+from ..text import Prompt, PromptSet, as_prompts
+from .defaults import default_method, default_options
+from .heatmap import Heatmap
+from .neutral import NEUTRAL
+from .origin import Origin
+from .registry import check_maps, check_options, find_explainer
+from .target import CONTRASTS, Target
+
+
+class Question:
+    """What is asked of every picture alike: made once, then `row` gives the heatmaps of one picture.
+
+    The arguments are those of `explain`. ``notes`` hold, for each text, what a caller is to be warned of.
+    """
+
+    @torch.inference_mode(False)  # vectors made within the caller's could not be differentiated through
+    def __init__(
+        self,
+        model: Model,
+        texts: str | Prompt | PromptSet | Sequence[str | Prompt],
+        method: str | None = None,
+        options: Mapping[str, Any] | None = None,
+        *,
+        against: str | Prompt | Sequence[str | Prompt] | None = None,
+        contrast: str = "margin",
+        baseline: str | None = None,
+        strict: bool = False,
+    ):
+        if not isinstance(model, Model):
+            raise InputError(
+                f"model is a clipviz.Model; got {type(model).__name__}: use clipviz.load(...) or Model.wrap(...)."
+            )
+        options = {**(default_options(model) if method is None else {}), **(options or {})}
+        explainer = find_explainer(default_method(model) if method is None else method, model)
+        check_options(explainer, options)
+        self.model, self.explainer, self.options = model, explainer, options
+        self.prompts = as_prompts(texts)
+        others = _others(self.prompts, against, contrast, baseline)
+        # The neutral texts are no contrast that anybody named: they are told in the provenance.
+        self.against = others.labels if others is not None and baseline is None else ()
+        self.notes = [_unseen(model, prompt, others) for prompt in self.prompts]
+        vectors = torch.from_numpy(model.encode_prompts(self.prompts, strict=strict))  # [P, E]
+        rest = (
+            vectors[:0] if others is None else torch.from_numpy(model.encode_prompts(others, strict=strict))
+        )  # [K, E]
+        self.target = Target(
+            vectors.to(model.device), rest.to(model.device), self.prompts.labels,
+            others.labels if others is not None else (), contrast, model.logit_scale,
+        )  # fmt: skip
+        self.about: dict[str, Any] = {
+            "model": dict(model.provenance),
+            "method": explainer.name,
+            "family": explainer.family,
+            "paper": explainer.paper,
+            "uses_text": explainer.uses_text,
+            "signed": explainer.signed,
+            "additive": explainer.additive,
+            "against": list(self.against),
+            "contrast": contrast if others is not None else None,
+            "baseline": list(NEUTRAL) if baseline else None,
+            "options": {key: repr(value) for key, value in options.items()},
+            "versions": _versions(),
+        }
+
+    @torch.inference_mode(False)  # within the caller's, nothing could be differentiated
+    def row(self, look: Look, origin: Origin) -> tuple[Heatmap, ...]:
+        """The heatmaps of one picture; neither the look nor its pixels are kept in them."""
+        given = self.explainer.function(self.model, look, self.target, **self.options)
+        found = check_maps(given, self.explainer, len(look.pixels), len(self.prompts))
+        maps = found.maps.numpy()  # [tiles, P, h, w]
+        scores = self.target(F.normalize(look.unit.mean(dim=0), dim=-1)).tolist()  # P
+        return tuple(
+            self._heatmap(prompt, look.frame.stitch(maps[:, j]), scores[j], look, origin, notes, details)
+            for j, (prompt, notes, details) in enumerate(zip(self.prompts, self.notes, found.details, strict=True))
+        )
+
+    def _heatmap(
+        self, prompt: Prompt, values: np.ndarray, score: float, look: Look, origin: Origin, notes: tuple[str, ...],
+        details: Mapping[str, Any],
+    ) -> Heatmap:  # fmt: skip
+        name = self.explainer.name
+        if not np.isfinite(values).all():
+            raise InputError(f"The explainer {name!r} gave NaN or infinite values for {prompt.text!r}.")
+        flat = np.ptp(values) == 0
+        if not self.explainer.uses_text:
+            notes = (*notes, f"{name} does not read the text: its map is the same for every text.")
+        if flat:
+            notes = (*notes, "The map is the same everywhere: it says nothing.")
+        about = {"templates": list(prompt.templates), "view": look.frame.view, "details": dict(details)}
+        return Heatmap(
+            values=np.zeros_like(values) if flat else np.ascontiguousarray(values),
+            frame=look.frame,
+            prompt=prompt.text,
+            score=score,
+            method=name,
+            origin=origin,
+            against=self.against,
+            notes=notes,
+            provenance={**self.about, **about},
+        )
+
+
+def _others(prompts: PromptSet, against: Any, contrast: str, baseline: str | None) -> PromptSet | None:
+    """The texts whose share is taken off, if any."""
+    if contrast not in CONTRASTS:
+        raise InputError(f"contrast={contrast!r} is not known; it is one of {', '.join(CONTRASTS)}.")
+    if baseline not in (None, "neutral"):
+        raise InputError(f"baseline={baseline!r} is not known; it is 'neutral' or None.")
+    if baseline is not None:
+        if against is not None:
+            raise InputError("against= and baseline= each say what is taken off: give one of them.")
+        return as_prompts(NEUTRAL)
+    others = as_prompts(against) if against is not None else None
+    if others is not None and (same := set(prompts) & set(others)):
+        raise PromptError(f"{next(iter(same)).text!r} is explained against itself: name another text in `against`.")
+    return others
+
+
+def _unseen(model: Model, prompt: Prompt, others: PromptSet | None) -> tuple[str, ...]:
+    """What to keep in mind about this text for this model."""
+    notes = []
+    for one in (prompt, *(others or ())):
+        unseen = list(dict.fromkeys(word for text in one.texts() for word in model.unseen(text)))
+        if unseen:
+            words = ", ".join(repr(word) for word in unseen)
+            notes.append(f"{model.name} never saw {words} in training: to it {one.text!r} has no such meaning.")
+    return tuple(notes)
+
+
+@cache
+def _versions() -> dict[str, str]:
+    from importlib.metadata import version
+
+    from .. import __version__
+
+    return {
+        "clipviz": __version__,
+        "torch": version("torch"),
+        "open_clip": version("open_clip_torch"),
+        "python": platform.python_version(),
+    }
