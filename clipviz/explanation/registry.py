@@ -29,7 +29,7 @@ class Explainer:
     """
 
     name: str
-    function: Callable[..., Tensor]
+    function: Callable[..., Tensor | Found]
     family: str
     paper: str
     needs: str = "any"
@@ -69,7 +69,7 @@ def register_bridge(prefix: str, make: Callable[[str], Explainer]) -> None:
 
 def register_explainer(
     name: str,
-    function: Callable[..., Tensor],
+    function: Callable[..., Tensor | Found],
     *,
     family: str = "own",
     paper: str = "",
