@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -13,9 +13,10 @@ from torch import Tensor
 
 from ...errors import InputError
 from ...model import Look, Model
+from ..target import Target
 
-# Texts that are walked back side by side. More are no quicker, and each holds the gradients of every block.
-AT_ONCE = 16
+# Texts that are walked back side by side. Sixteen were no quicker, and each holds gradients as large as all attention.
+AT_ONCE = 8
 
 
 @dataclass(frozen=True)
@@ -33,9 +34,15 @@ class Attended:
         return by_heads @ self.v.transpose(-2, -1)[:, None]
 
 
+def depth(model: Model) -> int:
+    """The number of a ViT's blocks."""
+    visual: Any = model.clip.visual
+    return len(visual.transformer.resblocks)
+
+
 def block_number(model: Model, number: Any, option: str) -> int:
     """The block of a ViT that ``option=number`` names, from 0; below 0 from the end. InputError for one not there."""
-    count = len(model.clip.visual.transformer.resblocks)  # type: ignore[union-attr, arg-type]
+    count = depth(model)
     if isinstance(number, bool) or not isinstance(number, int):
         raise InputError(f"{option}={number!r} is no block of {model.name}: pass a whole number from 0 to {count - 1}.")
     if not -count <= number < count:
@@ -54,8 +61,8 @@ def attention_name(model: Model, layer: int | None) -> str:
     return "pool"
 
 
-def attended(model: Model, look: Look, first: str) -> tuple[list[Attended], Tensor]:
-    """The attentions from ``first`` (`attention_name`) to the last, and the unit vectors [N, E] that they lead to.
+def attended(model: Model, look: Look, target: Target, first: str) -> tuple[list[Attended], Tensor]:
+    """The attentions from ``first`` (`attention_name`) to the last, and the scores [N, P] that they lead to.
 
     Of the unchanged network, run on from before ``first`` only, so that `walk_back` reaches every ``heads``.
     """
@@ -65,7 +72,7 @@ def attended(model: Model, look: Look, first: str) -> tuple[list[Attended], Tens
     else:
         number = int(first.removeprefix("block."))
         tap = f"block.{number - 1}" if number else "embed"
-        keys = list(range(number, len(model.clip.visual.transformer.resblocks)))  # type: ignore[union-attr, arg-type]
+        keys = list(range(number, depth(model)))
     seen: dict[Any, Attended] = {}
 
     def attend(key: Any, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
@@ -78,18 +85,19 @@ def attended(model: Model, look: Look, first: str) -> tuple[list[Attended], Tens
     with torch.inference_mode(False), torch.enable_grad():
         value = given[tap].detach().requires_grad_()
         out = model.clip.visual.tail(tap, value, given, attend={key: partial(attend, key) for key in keys})
-        unit = F.normalize(out, dim=-1)
-    return [seen[key] for key in keys], unit
+        scores = target(F.normalize(out, dim=-1))
+    return [seen[key] for key in keys], scores
 
 
-def walk_back(scores: Tensor, places: Sequence[Tensor]) -> tuple[Tensor, ...]:
-    """d ``scores`` [N, P] / d each of ``places`` [N, ...]: [N, P, ...]. All texts in one walk; the graph stays."""
+def walk_back(scores: Tensor, places: Sequence[Tensor]) -> Iterator[tuple[Tensor, ...]]:
+    """d ``scores`` [N, P] / d each of ``places`` [N, ...], a few texts at a time: [N, some of P, ...]."""
     with torch.inference_mode(False), torch.enable_grad():
         # Pictures do not mix on the way, so the sum over them has each one's own gradient.
         total = scores.sum(dim=0)  # [P]
     one_each = torch.eye(len(total), dtype=total.dtype, device=total.device)
-    found = torch.autograd.grad(total, places, one_each, retain_graph=True, is_grads_batched=True)
-    return tuple(gradient.transpose(0, 1) for gradient in found)
+    for few in one_each.split(AT_ONCE):
+        found = torch.autograd.grad(total, places, few, retain_graph=True, is_grads_batched=True)
+        yield tuple(gradient.transpose(0, 1) for gradient in found)
 
 
 def patches(tokens: Tensor, model: Model) -> Tensor:

@@ -12,7 +12,7 @@ from torch import Tensor
 from ...model import Look, Model
 from ..registry import Found, register_explainer
 from ..target import Target
-from .attended import AT_ONCE, attended, attention_name, block_number, class_row, patches, walk_back
+from .attended import attended, attention_name, block_number, class_row, depth, patches, walk_back
 
 
 def _attention(model: Model, look: Look, target: Target, *, layer: int | None = None) -> Found:
@@ -29,8 +29,7 @@ def _rollout(model: Model, look: Look, target: Target, *, start: int = 0) -> Ten
 
     The class token's row of the product over the blocks from ``start``, later ones on the left. No text enters it.
     """
-    first = block_number(model, start, "start")
-    taps = [f"block.{i}.probs" for i in range(first, len(model.clip.visual.transformer.resblocks))]  # type: ignore[union-attr, arg-type]
+    taps = [f"block.{i}.probs" for i in range(block_number(model, start, "start"), depth(model))]
     given = look.trace(taps)
     row = class_row(given[taps[-1]].mean(dim=1))  # [N, T]
     for tap in reversed(taps):  # from the left, a row times a matrix is all that the first row of the product takes
@@ -41,10 +40,9 @@ def _rollout(model: Model, look: Look, target: Target, *, start: int = 0) -> Ten
 def _attention_x_gradient(model: Model, look: Look, target: Target, *, layer: int | None = None) -> Found:
     """The class token's attention in the last block (``layer``) times the score's gradient there, summed over heads."""
     name = attention_name(model, layer)
-    seen, unit = attended(model, look, name)
+    seen, scores = attended(model, look, target, name)
     here, maps = seen[0], []
-    for scores in target(unit).split(AT_ONCE, dim=1):
-        (by_heads,) = walk_back(scores, [here.heads])  # [N, P, H, Q, D / H]
+    for (by_heads,) in walk_back(scores, [here.heads]):  # [N, P, H, Q, D / H]
         by_probs = here.by_probs(by_heads[..., :1, :])[..., 0, :]  # [N, P, H, T]
         maps.append((here.probs[:, None, :, 0] * by_probs).sum(dim=2))  # [N, P, T]
     return Found(patches(torch.cat(maps, dim=1), model), [{"layer": name}] * len(target))
@@ -57,15 +55,14 @@ def _grad_eclip(model: Model, look: Look, target: Target, *, layer: int | None =
     from 0 to 1 over the patches: the softmax is too sparse. The paper cuts off what is below 0; here it stays.
     """
     name = attention_name(model, layer)
-    seen, unit = attended(model, look, name)
+    seen, scores = attended(model, look, target, name)
     here, maps = seen[0], []
     query = here.q[:, :, 0].flatten(1)  # [N, D]
     keys, values = (t.transpose(1, 2).flatten(2) for t in (here.k, here.v))  # [N, T, D]
     alike = patches(F.cosine_similarity(query[:, None], keys, dim=-1), model)  # [N, h, w]
     low, high = alike.amin(dim=(1, 2), keepdim=True), alike.amax(dim=(1, 2), keepdim=True)
     loose = (alike - low) / (high - low).clamp_min(torch.finfo(alike.dtype).tiny)  # [N, h, w]
-    for scores in target(unit).split(AT_ONCE, dim=1):
-        (by_heads,) = walk_back(scores, [here.heads])  # [N, P, H, Q, D / H]
+    for (by_heads,) in walk_back(scores, [here.heads]):  # [N, P, H, Q, D / H]
         gradient = by_heads[..., 0, :].flatten(2)  # [N, P, D]
         maps.append(loose[:, None] * patches(gradient @ values.transpose(1, 2), model))  # [N, P, h, w]
     return Found(torch.cat(maps, dim=1), [{"layer": name}] * len(target))

@@ -11,7 +11,7 @@ from ...errors import InputError
 from ...model import Look, Model
 from ..registry import Found, register_explainer
 from ..target import Target
-from .attended import AT_ONCE, block_number, patches
+from .attended import AT_ONCE, block_number, depth, patches
 
 
 def _legrad(model: Model, look: Look, target: Target, *, start: int | None = None, layer: int | None = None) -> Found:
@@ -23,7 +23,7 @@ def _legrad(model: Model, look: Look, target: Target, *, start: int | None = Non
     """
     if start is not None and layer is not None:
         raise InputError(f"legrad got start={start!r} and layer={layer!r}: name the first block, or the only one.")
-    count = len(model.clip.visual.transformer.resblocks)  # type: ignore[union-attr, arg-type]
+    count = depth(model)
     if layer is not None:
         blocks = [block_number(model, layer, "layer")]
     else:
@@ -46,7 +46,8 @@ def _of_block(model: Model, i: int, stream: Tensor, given: dict[str, Tensor], ta
     Walked back by hand: all tokens have one gradient at the block's output, that of their mean, so it passes the
     last layer of the MLP once a text, not once a token. That is half the work of the walk.
     """
-    block: Any = model.clip.visual.transformer.resblocks[i]  # type: ignore[union-attr, index]
+    visual: Any = model.clip.visual
+    block = visual.transformer.resblocks[i]
     middle = stream + given[f"block.{i}.attn"]  # [N, T, D], between attention and MLP
     slope = _slope(block.mlp.gelu, block.mlp.c_fc(block.ln_2(middle)))  # [N, T, 4 D]
     keys = given[f"block.{i}.v"].transpose(-2, -1)[:, None]  # [N, 1, H, D / H, T]

@@ -8,26 +8,26 @@ from torch import Tensor
 from ...model import Look, Model
 from ..registry import register_explainer
 from ..target import Target
-from .attended import AT_ONCE, attended, block_number, class_row, patches, walk_back
+from .attended import attended, block_number, class_row, patches, walk_back
 
 
 def _relevance(model: Model, look: Look, target: Target, *, start: int = 0) -> Tensor:
     """Relevance (Chefer et al. 2021, arXiv 2103.15679), as they apply it to CLIP: R = R + C R, blocks from ``start``.
 
-    C is the mean over heads of what is positive in attention times the gradient of the logit; the map is the class
-    token's row of R, its patches. Their own notebook starts at the last block alone: start=-1.
+    C is the mean over heads of what is positive in attention times the gradient of the logit (the score at the
+    model's logit scale); the map is the class token's row of R, its patches. Their own
+    notebook has the last block alone: start=-1.
     """
-    seen, unit = attended(model, look, f"block.{block_number(model, start, 'start')}")
-    rows = []
-    for logits in (model.logit_scale * target(unit)).split(AT_ONCE, dim=1):
-        by_heads = walk_back(logits, [here.heads for here in seen])
-        row: Tensor | None = None
+    seen, scores = attended(model, look, target, f"block.{block_number(model, start, 'start')}")
+    rows: list[Tensor] = []
+    for by_heads in walk_back(scores, [here.heads for here in seen]):
+        row = class_row(seen[-1].probs[:, :1])  # [N, 1, T], and from the first block on [N, P, T]
         for here, gradient in zip(reversed(seen), reversed(by_heads), strict=True):
-            moved = (here.probs[:, None] * here.by_probs(gradient)).relu_().mean(dim=2)  # C: [N, P, T, T]
-            row = class_row(moved) if row is None else row  # [N, P, T]
+            spoken = here.probs[:, None] * here.by_probs(gradient)  # [N, P, H, T, T]
+            moved = model.logit_scale * spoken.relu_().mean(dim=2)  # C: [N, P, T, T]
             row = row + (row[..., None, :] @ moved)[..., 0, :]  # from the left, the first row is all it takes
         rows.append(row)
-    return patches(torch.cat(rows, dim=1), model)  # type: ignore[arg-type]
+    return patches(torch.cat(rows, dim=1), model)
 
 
 register_explainer(
