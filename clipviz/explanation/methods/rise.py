@@ -61,8 +61,8 @@ def estimate(scores: Tensor, cells: Tensor, keep: float, centred: bool) -> tuple
     ``keep``. Both are without bias, whatever the number of masks.
     """
     count = len(scores)
-    if centred:
-        scores = scores - scores.mean(dim=0)
+    if centred:  # the masks as well: it changes no value, and their mean is no error
+        scores, cells = scores - scores.mean(dim=0), cells - cells.mean(dim=0)
     by_mean = scores.T @ cells / (count * keep)  # [P, K]
     squares = scores.square().T @ cells.square() / (count * keep**2)
     error = (squares - by_mean.square()).clamp_min(0).div(count - 1).sqrt()

@@ -64,7 +64,7 @@ def _shap_patches(
         errors.append(torch.from_numpy(np.sqrt(np.square(error).mean(axis=0))))
         worst.append(torch.from_numpy(error.max(axis=0)))
     columns = [plain(torch.stack(rows)) for rows in (base, missing, errors, worst)]
-    if plan.group.max() == 0:  # one group alone tells no error
+    if not exact and plan.group.max() < 1:  # one group alone tells no error
         columns[2:] = [[None] * len(target)] * 2
     said = [
         {
