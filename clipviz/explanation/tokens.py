@@ -107,7 +107,8 @@ def _leave_one_out(model: Model, text: str, unit: Tensor) -> _Found:
             raise PromptError(f"{text!r} is longer than {model.name} reads, its end is cut off: shorten it.")
     with torch.no_grad():
         parts = [F.normalize(model.network.text(part.to(model.device)), dim=-1) for part in rows.split(_ROWS)]
-        scores = (torch.cat(parts) @ unit).double().cpu()  # [1 + words + 1]
+        vectors = torch.cat(parts)
+        scores = (vectors @ unit.to(vectors)).double().cpu()  # [1 + words + 1]
     return words, (scores[0] - scores[1:-1]).tolist(), float(scores[0]), float(scores[-1])
 
 
@@ -121,6 +122,7 @@ def _integrated_gradients(model: Model, text: str, unit: Tensor, steps: int) -> 
     count = sum(map(len, ids))
     both = padded([_framed(model, ids), _framed(model, [[0] * count])]).to(model.device)  # 0 pads
     tower = model.clip.text
+    unit = unit.to(tower.token_embedding.weight)
     with torch.no_grad():
         given, blank = (tower.trace(row[None], ["embed"]) for row in both)
         ends = F.normalize(torch.cat([given["embedding"], blank["embedding"]]), dim=-1) @ unit
