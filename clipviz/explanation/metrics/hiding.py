@@ -98,7 +98,10 @@ def blank_of(pixels: Tensor, baseline: str) -> Tensor:
 
         sigma = _BLUR * pixels.shape[-1]
         reach = min(math.ceil(3 * sigma), pixels.shape[-1] - 1)  # a picture can be mirrored once
-        blurred: Tensor = gaussian_blur(pixels, [2 * reach + 1] * 2, [sigma] * 2)
+        # down, then across: a plane of weights of that width would take longer than the network
+        blurred: Tensor = gaussian_blur(
+            gaussian_blur(pixels, [1, 2 * reach + 1], [sigma] * 2), [2 * reach + 1, 1], [sigma] * 2
+        )
         return blurred
     raise InputError(f"baseline={baseline!r} is not known; it is one of {', '.join(BASELINES)}.")
 
