@@ -17,7 +17,17 @@ if TYPE_CHECKING:
     from . import synth
     from .errors import ClipvizError, ClipvizWarning
     from .evaluation import Evaluation, evaluate
-    from .explanation import Heatmap, Heatmaps, explain, gradcam, list_explainers, register_explainer
+    from .explanation import (
+        Comparison,
+        Heatmap,
+        Heatmaps,
+        compare,
+        explain,
+        gradcam,
+        list_explainers,
+        register_explainer,
+        through_depth,
+    )
     from .images import open_image
     from .model import Model, list_models, load
     from .sources import open_source
@@ -30,6 +40,7 @@ __version__ = "0.1.0"
 __all__ = [
     "ClipvizError",
     "ClipvizWarning",
+    "Comparison",
     "Evaluation",
     "Heatmap",
     "Heatmaps",
@@ -37,6 +48,7 @@ __all__ = [
     "Prompt",
     "PromptSet",
     "__version__",
+    "compare",
     "evaluate",
     "explain",
     "gradcam",
@@ -47,6 +59,7 @@ __all__ = [
     "open_source",
     "register_explainer",
     "synth",
+    "through_depth",
     "train",
     "workbench",
 ]
@@ -54,7 +67,17 @@ __all__ = [
 _ROOMS = {
     "errors": ("ClipvizError", "ClipvizWarning"),
     "evaluation": ("Evaluation", "evaluate"),
-    "explanation": ("Heatmap", "Heatmaps", "explain", "gradcam", "list_explainers", "register_explainer"),
+    "explanation": (
+        "Comparison",
+        "Heatmap",
+        "Heatmaps",
+        "compare",
+        "explain",
+        "gradcam",
+        "list_explainers",
+        "register_explainer",
+        "through_depth",
+    ),
     "images": ("open_image",),
     "model": ("Model", "list_models", "load"),
     "sources": ("open_source",),

@@ -1,6 +1,7 @@
 """The command line: ``clipviz COMMAND``, also ``python -m clipviz``."""
 
 from . import evaluate as evaluate  # adds its group of commands
+from . import explain as explain  # adds its two commands
 from . import train as train  # adds its command
 from .commands import main
 

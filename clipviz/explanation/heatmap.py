@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from dataclasses import replace as replace_fields
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -61,9 +62,29 @@ class Heatmap:
         """What the method tells beside the map: a baseline and its score, a remainder, a sampling error, a layer."""
         return dict(self.provenance.get("details", {}))
 
-    def on_image(self) -> np.ndarray:
-        """The map in the original picture's pixels [H, W], bilinear; NaN where the model saw nothing."""
-        return self.frame.on_image(self.values)
+    def on_image(self, *, longest: int | None = None) -> np.ndarray:
+        """The map in the original picture's pixels [H, W], bilinear; NaN where the model saw nothing.
+
+        With ``longest`` in those of a smaller picture, whose longest side is at most that: see `small_picture`.
+        """
+        frame = self.frame
+        if longest is not None and longest < max(frame.picture):
+            (width, height), (across, down) = self._small(longest), frame.scale
+            scale = (across * frame.picture[0] / width, down * frame.picture[1] / height)
+            frame = replace_fields(frame, picture=(width, height), scale=scale)
+        return frame.on_image(self.values)
+
+    def small_picture(self, longest: int) -> Image:
+        """The picture as large as ``on_image(longest=longest)``."""
+        from PIL.Image import Resampling
+
+        picture, size = self.picture, self._small(longest)
+        return picture if picture.size == size else picture.resize(size, Resampling.LANCZOS, reducing_gap=2.0)
+
+    def _small(self, longest: int) -> tuple[int, int]:
+        shrink = max(1.0, max(self.frame.picture) / longest)
+        width, height = (max(1, round(side / shrink)) for side in self.frame.picture)
+        return width, height
 
     @cached_property
     def _peak(self) -> tuple[int, int]:
@@ -87,11 +108,23 @@ class Heatmap:
         """The picture with the map over it. ``alpha`` is the overlay's strength; ``peak`` marks the peak."""
         from .. import plots
 
+        drawn = f" Drawn about its mean, {self.offset:+.3g}." if self.offset else ""
         return plots.overlay(
-            self.picture, self.on_image(), title=self.title, alpha=alpha, unit=self.unit,
-            caption=" ".join((f"{self.method}, {self.model}.", *self.notes)),
+            self.picture, self.on_image() - np.float32(self.offset), title=self.title, alpha=alpha, unit=self.unit,
+            caption=" ".join((f"{self.method}, {self.model}.{drawn}", *self.notes)),
             mark=self.peak() if peak and not self.constant else None,
         )  # fmt: skip
+
+    @property
+    def offset(self) -> float:
+        """What figures take off so that a map can be seen: its mean, where that is large beside its differences.
+
+        Cosines of patches, for one, may all lie between 0.3 and 0.4. The figure then says so; ``values`` stay as they
+        are. Else 0, and zero in the figure is zero.
+        """
+        near, far = sorted((abs(float(self.values.min())), abs(float(self.values.max()))))
+        one_sign = self.values.min() > 0 or self.values.max() < 0
+        return float(self.values.mean()) if one_sign and 0.5 * far < near < far else 0.0
 
     @property
     def model(self) -> str:

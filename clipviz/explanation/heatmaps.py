@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 SUFFIXES = (".png", ".npz", ".html", ".csv")
 SHOWN = 24  # rows of a figure; more would be one that nobody reads, and as many open pictures
+_SIDE = 700  # the longest side of a picture inside it, in pixels
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,8 +108,12 @@ class Heatmaps:
             raise InputError("There is no heatmap to draw: no picture could be opened, see heatmaps.failed.")
         cells = []
         for row in self.rows[:shown]:
-            picture = row[0].picture
-            cells.append([{"picture": picture, "values": h.on_image(), "title": f"{h.score:+.3f}"} for h in row])
+            picture = row[0].small_picture(_SIDE)
+            # A row is drawn on one scale: about their means where each map needs it, else none is.
+            offsets = [h.offset for h in row] if all(h.offset for h in row) else [0.0] * len(row)
+            maps = [h.on_image(longest=_SIDE) - np.float32(o) for h, o in zip(row, offsets, strict=True)]
+            said = [_under(h, offset) for h, offset in zip(row, offsets, strict=True)]
+            cells.append([{"picture": picture, "values": m, "title": t} for m, t in zip(maps, said, strict=True)])
         more = f"The first {len(cells)} of {len(self)} pictures. " if len(cells) < len(self) else ""
         first = self.rows[0]
         notes = dict.fromkeys(note for row in self.rows[:shown] for h in row for note in h.notes if not h.constant)
@@ -176,3 +181,9 @@ class Heatmaps:
         if self.rows:
             bundle["image/png"] = plots.png(self.plot())
         return bundle
+
+
+def _under(heatmap: Heatmap, offset: float) -> str:
+    """The lines under one picture."""
+    said = f"{heatmap.score:+.3f}" + (f"\ndrawn about its mean, {offset:+.3g}" if offset else "")
+    return said.replace("-", "\u2212")

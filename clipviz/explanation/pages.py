@@ -8,6 +8,7 @@ from .. import reporting
 from ..reporting import Notice, Picture, Provenance, Section, Table
 
 if TYPE_CHECKING:
+    from .comparison import Comparison
     from .heatmap import Heatmap
     from .heatmaps import Heatmaps
 
@@ -63,6 +64,35 @@ def heatmaps_page(heatmaps: Heatmaps) -> str:
     if len(heatmaps):
         sections.append(Section("Provenance", Provenance(dict(heatmaps[0, 0].provenance))))
     return reporting.page(f"{len(heatmaps)} pictures, {len(heatmaps.prompts)} texts", sections)
+
+
+def comparison_page(comparison: Comparison) -> str:
+    """Figure, table, agreement and provenance of a comparison."""
+    first, each = comparison.heatmaps[0], dict.fromkeys(comparison.names, "+.2f")
+    formats = dict.fromkeys(("rank_correlation", "mean_rank_correlation", "centre", "random_weights"), "+.2f")
+    sections = [
+        Section(
+            "The maps",
+            *(Notice(note, "warning") for note in comparison.notes),
+            Picture(comparison.plot(), "Each map on its own scale; the ring is its peak.", wide=True),
+        ),
+        Section(
+            "Agreement with the first and with all others, and the trivial rivals",
+            Table(
+                comparison.table,
+                f"{score_in_words(first)}; peak in the picture's pixels; rank correlations with the first map, with "
+                "all others, with a bell over the centre, and with the same method under random weights",
+                formats={**formats, "score": "+.4f", "top_iou": ".2f", "mean_top_iou": ".2f"},
+            ),
+        ),
+        Section(
+            "Every two of them",
+            Table(comparison.agreement, "Spearman's rank correlation at the picture's pixels", formats=each),
+            Table(comparison.overlap, "Intersection over union of the highest fifths", formats=each),
+        ),
+        Section("Provenance", Provenance({**comparison.provenance, **first.provenance})),
+    ]
+    return reporting.page(comparison.title, sections)
 
 
 def score_in_words(heatmap: Heatmap) -> str:

@@ -53,7 +53,9 @@ class Question:
         others = _others(self.prompts, against, contrast, baseline)
         # The neutral texts are no contrast that anybody named: they are told in the provenance.
         self.against = others.labels if others is not None and baseline is None else ()
-        self.notes = [_unseen(model, prompt, others) for prompt in self.prompts]
+        neutral = _unseen_neutral(model, others) if baseline and others else ()
+        own = others if baseline is None else None
+        self.notes = [(*_unseen(model, prompt, own), *neutral) for prompt in self.prompts]
         vectors = torch.from_numpy(model.encode_prompts(self.prompts, strict=strict))  # [P, E]
         rest = (
             vectors[:0] if others is None else torch.from_numpy(model.encode_prompts(others, strict=strict))
@@ -135,11 +137,19 @@ def _unseen(model: Model, prompt: Prompt, others: PromptSet | None) -> tuple[str
     """What to keep in mind about this text for this model."""
     notes = []
     for one in (prompt, *(others or ())):
-        unseen = list(dict.fromkeys(word for text in one.texts() for word in model.unseen(text)))
-        if unseen:
-            words = ", ".join(repr(word) for word in unseen)
+        if words := _words(model, one):
             notes.append(f"{model.name} never saw {words} in training: to it {one.text!r} has no such meaning.")
     return tuple(notes)
+
+
+def _unseen_neutral(model: Model, others: PromptSet) -> tuple[str, ...]:
+    """The same of the neutral texts, which nobody named, in one sentence."""
+    words = ", ".join(filter(None, (_words(model, one) for one in others)))
+    return (f"Of the neutral texts {model.name} never saw the words {words} in training.",) if words else ()
+
+
+def _words(model: Model, prompt: Prompt) -> str:
+    return ", ".join(dict.fromkeys(repr(word) for text in prompt.texts() for word in model.unseen(text)))
 
 
 @cache
