@@ -96,5 +96,5 @@ register_explainer(
     paper="Bousselham et al. 2024, LeGrad: Explainability via Feature Formation Sensitivity (arXiv 2404.03214)",
     needs="vit",
     signed=False,
-    passes="1 forward; a half of each block that is summed, a text",
+    passes="1 forward, and a third of each block that is summed a text",
 )
