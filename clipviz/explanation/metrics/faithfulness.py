@@ -25,7 +25,8 @@ class Curves:
 
     The curves are (s - blank) / (full - blank) where ``normalised``, else the scores themselves; ``full`` and ``blank``
     are the scores of the picture and of nothing but the baseline. ``left_out``: |full - blank| is too small to divide
-    by, the curves and areas are NaN, and the picture is to be counted, not averaged. ``constant``: the map orders
+    by, the curves and areas are NaN, and the picture is to be counted, not averaged; no map changes that, so that all
+    methods leave out the same pictures. ``constant``: the map orders
     nothing, and the order is a random one.
     """
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,6 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from PIL import Image
 
+import clipviz
 from clipviz.errors import InputError
 from clipviz.explanation.metrics import (
     centre_map,
@@ -16,9 +20,11 @@ from clipviz.explanation.metrics import (
     keeps_to_tile,
     peak_tile,
     random_map,
+    randomised,
     tile_scores,
     tile_shares,
 )
+from clipviz.model import Model
 
 RNG = np.random.default_rng(0)
 CLASSES = RNG.integers(0, 8, 60)
@@ -127,3 +133,29 @@ def test_properties(values: np.ndarray) -> None:
 def test_refuses(call: object, says: str) -> None:
     with pytest.raises(InputError, match=says):
         call()  # type: ignore[operator]
+
+
+def test_on_photographs_a_trained_model_is_right_and_random_weights_are_not(shared: Path) -> None:
+    """Grad-CAM's largest tile mean is right in 62 % of mosaics of other photographs; chance is 25 %."""
+    folder, data = shared / "models" / "oc-tiny", shared / "data" / "tiny-imagenet"
+    alone, wide = clipviz.load(folder), clipviz.load(folder, image_size=112)
+    names = {c["class_id"]: c["names"] for c in json.loads((data / "classes.json").read_text(encoding="utf-8"))}
+    source = clipviz.open_source(data / "val-00.parquet", id="file").half("dev").select(range(240))
+    items = list(source)
+    ids = sorted({item.metadata["class_id"] for item in items})
+    firsts = [names[i][0] if isinstance(names[i], list) else names[i].split(",")[0] for i in ids]
+    texts = [f"a photo of a {name}." for name in firsts]
+    scores = alone.encode_images([item.image for item in items]) @ alone.encode_texts(texts).T
+    found = draw_mosaics(scores, [ids.index(item.metadata["class_id"]) for item in items], 60, seed=0)
+
+    def right(model: Model) -> float:
+        hits = []
+        for i, mosaic in enumerate(found):
+            picture = mosaic.picture(lambda k: items[k].image)
+            values = clipviz.gradcam(picture, texts[mosaic.asked_class], model=model).values
+            assert values.shape == (14, 14)
+            hits.append(keeps_to_tile(values, mosaic.asked, seed=(0, i)).by_mean)
+        return float(np.mean(hits))
+
+    assert right(wide) > 0.48
+    assert right(randomised(wide)) < 0.4
