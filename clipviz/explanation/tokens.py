@@ -108,7 +108,7 @@ def _leave_one_out(model: Model, text: str, unit: Tensor) -> _Found:
     with torch.no_grad():
         parts = [F.normalize(model.network.text(part.to(model.device)), dim=-1) for part in rows.split(_ROWS)]
         vectors = torch.cat(parts)
-        scores = (vectors @ unit.to(vectors)).double().cpu()  # [1 + words + 1]
+        scores = (vectors @ unit.to(vectors)).cpu().double()  # [1 + words + 1]
     return words, (scores[0] - scores[1:-1]).tolist(), float(scores[0]), float(scores[-1])
 
 
@@ -135,7 +135,7 @@ def _integrated_gradients(model: Model, text: str, unit: Tensor, steps: int) -> 
             value = (x0 + at[:, None, None] * (x - x0)).requires_grad_()  # [k, T, D]
             scores = F.normalize(tower.tail("embed", value, given), dim=-1) @ unit  # [k]
             total += torch.autograd.grad(scores @ share, value)[0].sum(dim=0)
-    of_tokens = ((x - x0) * total).sum(dim=-1)[1 : 1 + count].double().cpu()
+    of_tokens = ((x - x0) * total).sum(dim=-1)[1 : 1 + count].cpu().double()
     values = [float(part.sum()) for part in of_tokens.split([len(part) for part in ids])]
     return words, values, float(ends[0]), float(ends[1])
 

@@ -39,11 +39,11 @@ def _rise(
     size, (h, w) = look.pixels.shape[-1], grid_of(model)
     whole("samples", samples, 2), whole("points", points, 1, size), whole("seed", seed, 0)
     masks = SmoothMasks(samples, points, float(keep), size, seed, look.pixels)
-    cells = masks.over_cells(h, w).double()  # [M, h, w]
+    cells = masks.over_cells(h, w).cpu().double()  # [M, h, w]
     instead = blank_pixels(model, look.pixels, blank)
     maps, errors = [], []
     for tile, empty in zip(look.pixels, instead, strict=True):
-        found = masked_scores(model, tile, empty, masks, samples, target, batch_size).double()  # [M, P]
+        found = masked_scores(model, tile, empty, masks, samples, target, batch_size).cpu().double()  # [M, P]
         value, error = estimate(found, cells.flatten(1), float(keep), centred)
         maps.append(value.unflatten(1, (h, w)))
         errors.append(error.square().mean(dim=1).sqrt())  # [P]

@@ -40,7 +40,7 @@ def _shap_patches(
     taken, and ``sampling_error`` is the standard error of a part (root of the mean square; by a grouped jackknife).
     """
     h, w = grid_of(model)
-    parts = _parts(h, w, cells).to(look.pixels.device)  # [h, w], the number of each cell's part
+    parts = _parts(h, w, cells)  # [h, w], the number of each cell's part
     n = int(parts.max()) + 1
     whole("seed", seed, 0), whole("samples", samples, 2)
     exact = n < 63 and 2**n <= samples
@@ -55,9 +55,9 @@ def _shap_patches(
     maps, base, errors, worst, missing = [], [], [], [], []
     for tile, empty in zip(look.pixels, instead, strict=True):
         masks = of_cells(bits[:, parts], tile.shape[-1])
-        found = masked_scores(model, tile, empty, masks, len(bits), target, batch_size).double()  # [M, P]
-        values, error = (_exact if exact else _fitted)(plan, found.cpu().numpy())  # [n, P] both
-        spread = torch.from_numpy(values).to(area) / area[:, None]
+        found = masked_scores(model, tile, empty, masks, len(bits), target, batch_size).cpu().double()  # [M, P]
+        values, error = (_exact if exact else _fitted)(plan, found.numpy())  # [n, P] both
+        spread = torch.from_numpy(values) / area[:, None]
         maps.append(spread[parts].permute(2, 0, 1))  # [P, h, w]
         base.append(found[0])
         missing.append(maps[-1].sum(dim=(1, 2)) - (found[-1] - found[0]))
