@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -94,15 +93,11 @@ def blank_of(pixels: Tensor, baseline: str) -> Tensor:
     if baseline == "mean":
         return pixels.mean(dim=(2, 3), keepdim=True).expand_as(pixels)
     if baseline == "blur":
-        from torchvision.transforms.functional import gaussian_blur
-
-        sigma = _BLUR * pixels.shape[-1]
-        reach = min(math.ceil(3 * sigma), pixels.shape[-1] - 1)  # a picture can be mirrored once
-        # down, then across: a plane of weights of that width would take longer than the network
-        blurred: Tensor = gaussian_blur(
-            gaussian_blur(pixels, [1, 2 * reach + 1], [sigma] * 2), [2 * reach + 1, 1], [sigma] * 2
-        )
-        return blurred
+        side = pixels.shape[-1]
+        at = torch.arange(side, dtype=pixels.dtype, device=pixels.device) / (_BLUR * side)
+        # rows of weights that sum to 1: what lies outside of the picture has none
+        weights = torch.softmax(-0.5 * (at[:, None] - at[None, :]) ** 2, dim=1)  # [S, S]
+        return weights @ pixels @ weights.T
     raise InputError(f"baseline={baseline!r} is not known; it is one of {', '.join(BASELINES)}.")
 
 

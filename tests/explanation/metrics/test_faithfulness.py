@@ -142,6 +142,12 @@ def test_the_blur_leaves_a_grey_picture_and_smooths_another() -> None:
     torch.testing.assert_close(blank_of(grey, "blur"), grey)
     blurred = blank_of(noise, "blur")
     assert blurred.std() < 0.3 * noise.std() and blurred.mean() == pytest.approx(noise.mean().item(), abs=0.02)
+    from scipy.ndimage import gaussian_filter
+
+    point = torch.zeros(1, 3, 41, 41)
+    point[..., 20, 20] = 1
+    theirs = gaussian_filter(point[0, 0].numpy(), 4.1, mode="constant")  # a tenth of the side
+    np.testing.assert_allclose(blank_of(point, "blur")[0, 0, 12:29, 12:29], theirs[12:29, 12:29], rtol=5e-3)
     torch.testing.assert_close(blank_of(noise, "mean")[0, :, 3, 5], noise.mean(dim=(0, 2, 3)))
 
 
