@@ -75,6 +75,7 @@ def table_of(
                 "rank_correlation": ranks[0], "top_iou": tops[0],
                 "mean_rank_correlation": _mean(np.delete(ranks, i)), "mean_top_iou": _mean(np.delete(tops, i)),
                 "centre": rivalry.centre, "random_weights": rivalry.random,
+                "insertion": rivalry.insertion, "centre_insertion": rivalry.centre_insertion,
                 "like_centre": rivalry.like_centre, "like_random": rivalry.like_random,
             }
         )  # fmt: skip

@@ -15,7 +15,7 @@ from .comparison import Comparison
 from .heatmap import Heatmap
 from .origin import Origin
 from .question import Question
-from .rivals import CENTRE_LIMIT, RANDOM_LIMIT, RandomCopies, Rivalry, centre_rivalry
+from .rivals import CENTRE_LIMIT, RANDOM_LIMIT, Rivalry, Rivals
 from .ways import Way, by_layer, by_method, by_model, check_ways
 
 
@@ -38,9 +38,10 @@ def compare(
 
     ``methods`` are names, or pairs of a name and its options; without, some of each family that serve the model.
     ``models`` are compared by the one method in ``methods``, or by each model's default. The rest is as in `explain`.
-    ``checks`` holds each map against that of the same method in a copy of the model with random weights (drawn with
-    ``seed``; Adebayo et al. 2018, arXiv 1810.03292), which doubles the cost; the centre of the picture is a rival
-    always. What does no better is told in ``.notes``, with a ClipvizWarning. Raises as `explain` does.
+    ``checks`` holds each map against the centre of the picture (order, and insertion: Petsiuk et al. 2018, arXiv
+    1806.07421) and against the same method in a copy of the model with random weights (drawn with ``seed``;
+    Adebayo et al. 2018, arXiv 1810.03292), at more than double the cost. What does no better is told in ``.notes``,
+    with a ClipvizWarning. Raises as `explain` does.
 
         >>> clipviz.compare("photo.jpg", "the forest").save("methods.png")  # doctest: +SKIP
     """
@@ -94,7 +95,7 @@ def _compared(
 ) -> Comparison:  # fmt: skip
     check_ways(ways, by)
     prompt, looks = as_prompt(text), dict[Model, Look]()
-    copies = RandomCopies(prompt, asked, seed)
+    against = Rivals(prompt, asked, seed)
     kept, heatmaps, rivals = list[Way](), list[Heatmap](), list[Rivalry]()
     unseen, notes = list[str](), list[str]()
     for way in ways:
@@ -116,7 +117,7 @@ def _compared(
             notes.append(f"{way.name}: the map is the same everywhere, and says nothing.")
         kept.append(way)
         heatmaps.append(heatmap)
-        rivals.append(copies.rivalry(way, heatmap, look) if checks else centre_rivalry(heatmap))
+        rivals.append(against.all(way, question, heatmap, look) if checks else against.centre(heatmap))
     if not heatmaps:
         raise InputError(f"No method could explain this: {' '.join(notes)}")
     names = [way.name for way in kept]

@@ -140,6 +140,8 @@ class Comparison:
         try:
             names = tuple(map(str, about["names"]))
             tables = {key: pd.DataFrame(about[key]) for key in ("table", "agreement", "overlap")}
+            # What is nowhere there came as None, and is a number all the same.
+            tables["table"] = tables["table"].apply(lambda c: c.astype(float) if c.isna().all() else c)
             for key in ("agreement", "overlap"):
                 tables[key] = tables[key].set_axis(list(names), axis=0).astype(float)
             if about["by"] not in KINDS or any(len(table) != len(rows) for table in tables.values()):

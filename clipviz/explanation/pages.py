@@ -81,7 +81,8 @@ def comparison_page(comparison: Comparison) -> str:
             Table(
                 comparison.table,
                 f"{score_in_words(first)}; peak in the picture's pixels; rank correlations with the first map, with "
-                "all others, with a bell over the centre, and with the same method under random weights",
+                "all others, with a bell over the centre, and with the same method under random weights; area under "
+                "the score as the places appear in the order of the map, and from the centre outwards",
                 formats={**formats, "score": "+.4f", "top_iou": ".2f", "mean_top_iou": ".2f"},
             ),
         ),

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
+
+import numpy as np
 
 from ..errors import ClipvizError
 from ..model import Look, Model
 from ..text import Prompt
 from .heatmap import Heatmap
 from .metrics import centre_map, randomised, rank_correlation
+from .metrics.faithfulness import insertion_deletion
 from .question import Question
 from .ways import Way
 
@@ -22,16 +25,25 @@ CENTRE_LIMIT = 0.9
 RANDOM_LIMIT = 0.5
 
 
+STEPS = 12  # in which the places are put in, most important first
+
+
 @dataclass(frozen=True)
 class Rivalry:
-    """How near a map comes to its rivals, as rank correlations; NaN where it was not measured or a map is constant."""
+    """How near a map comes to its rivals; NaN where it was not measured, or a map is constant and orders nothing.
+
+    ``centre`` and ``random`` are rank correlations with a bell over the middle, and with the map under random weights;
+    ``insertion`` is the area under the score as the places appear, and ``centre_insertion`` from the centre outwards.
+    """
 
     centre: float
     random: float = math.nan
+    insertion: float = math.nan
+    centre_insertion: float = math.nan
 
     @property
     def like_centre(self) -> bool:
-        return self.centre > CENTRE_LIMIT
+        return self.centre > CENTRE_LIMIT or self.insertion <= self.centre_insertion
 
     @property
     def like_random(self) -> bool:
@@ -40,10 +52,15 @@ class Rivalry:
     def notes(self, name: str) -> list[str]:
         """In words, what is to be doubted."""
         found = []
-        if self.like_centre:
+        if self.centre > CENTRE_LIMIT:
             found.append(
                 f"{name} is no better than the centre: it orders the places as a bell over the middle does "
                 f"(rank correlation {self.centre:.2f}, limit {CENTRE_LIMIT})."
+            )
+        elif self.like_centre:
+            found.append(
+                f"{name} is no better than the centre on this picture: the score rises no faster with its places first "
+                f"than from the centre outwards (insertion {self.insertion:.3f}, centre {self.centre_insertion:.3f})."
             )
         if self.like_random:
             found.append(
@@ -53,29 +70,55 @@ class Rivalry:
         return found
 
 
-def centre_rivalry(heatmap: Heatmap) -> Rivalry:
-    """Beside the centre of what the model saw; costs no pass."""
-    rows, columns = heatmap.values.shape
-    return Rivalry(rank_correlation(heatmap.values, centre_map((rows, columns))))
-
-
-class RandomCopies:
-    """The same question to copies of the models with random weights, of which one is kept at a time."""
+class Rivals:
+    """What maps of one picture and text are held against; of the models' random copies one is kept at a time."""
 
     def __init__(self, prompt: Prompt, asked: Mapping[str, Any], seed: int):
         self.prompt, self.asked, self.seed = prompt, asked, seed
         self._of: Model | None = None
-        self._look: Look | None = None
+        self._copy: Look | None = None
+        self._centres: dict[tuple[Model, tuple[int, int]], float] = {}
 
-    def rivalry(self, way: Way, heatmap: Heatmap, look: Look) -> Rivalry:
-        """Beside the centre and the map under random weights, where the method can make one."""
-        centre = centre_rivalry(heatmap)
+    def centre(self, heatmap: Heatmap) -> Rivalry:
+        """The centre alone, which costs no pass."""
+        return Rivalry(rank_correlation(heatmap.values, _centre(heatmap)))
+
+    def all(self, way: Way, question: Question, heatmap: Heatmap, look: Look) -> Rivalry:
+        """The centre, by order and by insertion, and the map under random weights, where each can be had."""
+        found = self.centre(heatmap)
+        if heatmap.constant:
+            return found
+        return replace(found, random=self._random(way, heatmap, look), **self._insertions(question, heatmap, look))
+
+    def _insertions(self, question: Question, heatmap: Heatmap, look: Look) -> dict[str, float]:
+        centre = _centre(heatmap)
+        key = (look.model, heatmap.values.shape)
         try:
-            if self._look is None or self._of is not way.model:
+            if key not in self._centres:
+                self._centres[key] = _insertion(question, look, centre, self.seed)  # type: ignore[index]
+            insertion = _insertion(question, look, heatmap.values, self.seed)
+        except ClipvizError:  # a picture that was seen in tiles
+            return {}
+        return {"insertion": insertion, "centre_insertion": self._centres[key]}  # type: ignore[index]
+
+    def _random(self, way: Way, heatmap: Heatmap, look: Look) -> float:
+        try:
+            if self._copy is None or self._of is not way.model:
                 copy = randomised(way.model, self.seed)
-                self._of, self._look = way.model, copy.look(look.picture, look.frame.view)
-            question = Question(self._look.model, self.prompt, way.method, way.options, **self.asked)
-            other = question.row(self._look, heatmap.origin)[0]
-        except ClipvizError:
-            return centre
-        return Rivalry(centre.centre, rank_correlation(heatmap.values, other.values))
+                self._of, self._copy = way.model, copy.look(look.picture, look.frame.view)
+            question = Question(self._copy.model, self.prompt, way.method, way.options, **self.asked)
+            other = question.row(self._copy, heatmap.origin)[0]
+        except ClipvizError:  # a model that open_clip runs has no weights of ours to draw
+            return math.nan
+        return rank_correlation(heatmap.values, other.values)
+
+
+def _insertion(question: Question, look: Look, values: np.ndarray, seed: int) -> float:
+    rows, columns = values.shape
+    steps = min(STEPS, rows * columns)
+    return insertion_deletion(look, question.target, values, steps=steps, seed=seed).insertion_auc
+
+
+def _centre(heatmap: Heatmap) -> np.ndarray:
+    rows, columns = heatmap.values.shape
+    return centre_map((rows, columns))

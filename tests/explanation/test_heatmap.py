@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import pickle
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from PIL import Image
 
 import clipviz
 from clipviz.errors import DataError, InputError
+from clipviz.explanation.origin import Origin, mark_of
 from clipviz.model import Model
 
 
@@ -147,3 +149,112 @@ def test_two_wordings_of_one_text_stay_apart(vit: Model, picture: Image.Image, t
     for score in found.scores[0]:
         assert f"{score:+.4f}".replace("-", "\u2212") in page
     assert "minus the mean of those with" in page
+
+
+def test_the_picture_is_opened_again_and_not_kept(vit: Model, picture: Image.Image, tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    picture.save(path)
+    look = vit.look(picture)
+    source = clipviz.open_source(tmp_path)
+    array = np.asarray(picture).copy()
+    maps = {
+        "path": clipviz.gradcam(path, "a dog", model=vit),
+        "source": clipviz.explain(source, "a dog", model=vit)[0, 0],
+        "look": clipviz.gradcam(look, "a dog"),
+        "array": clipviz.gradcam(array, "a dog", model=vit),
+        "stream": clipviz.gradcam(path.open("rb"), "a dog", model=vit),
+    }
+    for heatmap in maps.values():
+        np.testing.assert_array_equal(np.asarray(heatmap.picture), np.asarray(picture))
+    assert maps["path"].origin.given == str(path) and maps["source"].origin.given is source
+    assert maps["array"].origin.given is array and maps["look"].origin.given is look.picture
+    again = pickle.loads(pickle.dumps(maps["source"]))
+    assert again.picture.size == picture.size
+    picture.transpose(Image.Transpose.ROTATE_180).save(path)
+    array[0, 0] ^= 255
+    for kind in ("path", "source", "array"):
+        with pytest.raises(InputError, match="not what it was"):
+            _ = maps[kind].picture
+    path.unlink()
+    for kind in ("path", "source"):
+        with pytest.raises(InputError, match=r"cannot be opened again: .*a\.png"):
+            maps[kind].plot()
+    assert maps["path"].values.any()  # the numbers are there all the same
+
+
+def test_a_working_folder_may_change(
+    vit: Model, picture: Image.Image, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    picture.save(tmp_path / "a.png")
+    monkeypatch.chdir(tmp_path)
+    heatmap = clipviz.gradcam("a.png", "a dog", model=vit)
+    monkeypatch.chdir(tmp_path.parent)
+    assert heatmap.picture.size == picture.size
+
+
+def test_smaller_maps_and_pictures_fit_each_other(heatmap: clipviz.Heatmap) -> None:
+    small = heatmap.on_image(longest=70)
+    assert small.shape == (45, 70) and heatmap.small_picture(70).size == (70, 45)
+    full = heatmap.on_image()
+    assert heatmap.on_image(longest=1000).shape == full.shape == (90, 140)
+    inside = ~np.isnan(small) & ~np.isnan(full[::2, ::2])
+    assert np.abs(small - full[::2, ::2])[inside].max() < 0.1 * np.ptp(heatmap.values)
+
+
+def test_sets_are_written_and_read_back(vit: Model, picture: Image.Image, tmp_path: Path) -> None:
+    for name in ("b.jpg", "a.png"):
+        picture.save(tmp_path / name)
+    (tmp_path / "c.png").write_bytes(b"no picture")
+    source = clipviz.open_source(tmp_path)
+    found = clipviz.explain(source, ["a dog", "a cat"], model=vit, against="a bird")
+    path = found.save(tmp_path / "out" / "x.npz")
+    assert path.read_bytes() == found.save(tmp_path / "out" / "y.npz").read_bytes()
+    (tmp_path / "b.jpg").unlink()  # the pictures are in the file
+    back = clipviz.Heatmaps.load(path)
+    np.testing.assert_array_equal(back.values, found.values)
+    assert (back.ids, back.prompts, back.failed, back.against) == (found.ids, found.prompts, found.failed, ("a bird",))
+    assert back.scores.tolist() == found.scores.tolist()
+    assert back[0, 1].notes == found[0, 1].notes and back[1, 0].frame == found[1, 0].frame
+    assert json.loads(json.dumps(back[1, 1].provenance)) == json.loads(json.dumps(found[1, 1].provenance))
+    assert back[1, 0].picture.size == picture.size
+    np.testing.assert_array_equal(np.asarray(back[0, 0].picture), np.asarray(picture))
+    assert clipviz.Heatmaps.load(back.save(path))[1, 1].picture.size == picture.size  # over the file it came from
+    empty = clipviz.explain([b"nothing"], ["a dog"], model=vit)
+    assert clipviz.Heatmaps.load(empty.save(tmp_path / "e.npz")).failed == empty.failed
+    path.unlink()
+    with pytest.raises(InputError, match=r"cannot be opened again: .*x\.npz"):
+        _ = back[0, 0].picture
+
+
+def test_what_is_no_saved_set_is_refused(heatmap: clipviz.Heatmap, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"no heatmaps.*one heatmap"):
+        clipviz.Heatmaps.load(heatmap.save(tmp_path / "x.npz"))
+    (tmp_path / "y.npz").write_bytes(b"something else")
+    with pytest.raises(DataError, match="no heatmaps"):
+        clipviz.Heatmaps.load(tmp_path / "y.npz")
+    with pytest.raises(DataError, match="There is no file"):
+        clipviz.Heatmaps.load(tmp_path / "z.npz")
+
+
+def test_figures_of_many_pictures_show_the_first(vit: Model, picture: Image.Image) -> None:
+    found = clipviz.explain([picture] * 4, ["a dog"], model=vit)
+    figure = found.plot(shown=2)
+    assert any("The first 2 of 4 pictures." in " ".join(t.get_text().split()) for t in figure.texts)
+    assert not any("The first" in t.get_text() for t in found.plot().texts)
+
+
+def test_a_map_of_large_mean_is_drawn_about_it(heatmap: clipviz.Heatmap) -> None:
+    values = np.linspace(0.3, 0.4, heatmap.values.size, dtype=np.float32).reshape(heatmap.values.shape)
+    far = dataclasses.replace(heatmap, values=values)
+    assert far.offset == pytest.approx(0.35)
+    assert any("about its mean, +0.35" in " ".join(t.get_text().split()) for t in far.plot().texts)
+    assert dataclasses.replace(heatmap, values=values - 0.35).offset == 0
+    assert dataclasses.replace(heatmap, values=-values).offset == pytest.approx(-0.35)
+    assert dataclasses.replace(heatmap, values=np.full_like(values, 2)).offset == 0
+    assert dataclasses.replace(heatmap, values=values - 0.25).offset == 0  # 0.05 to 0.15: zero can be seen
+
+
+def test_origins_tell_pictures_apart(picture: Image.Image) -> None:
+    assert mark_of(picture) == mark_of(picture.copy())
+    assert mark_of(picture) != mark_of(picture.resize((90, 140)))
+    assert Origin.of(picture, picture).encoded().startswith(b"\x89PNG")

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import io
+import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +15,8 @@ from PIL import Image
 
 import clipviz
 from clipviz.errors import ClipvizError, ClipvizWarning, InputError, ModelError, PromptError
+from clipviz.explanation.defaults import DEFAULT_OPTIONS, DEFAULTS
+from clipviz.explanation.neutral import NEUTRAL
 from clipviz.explanation.registry import _REGISTRY
 from clipviz.explanation.target import Target
 from clipviz.model import Look, Model
@@ -160,3 +165,125 @@ def test_a_constant_map_is_zeros_and_says_so(vit: Model, picture: Image.Image) -
     with pytest.raises(InputError, match="no peak"):
         heatmap.peak()
     assert heatmap.plot() is not None
+
+
+def test_a_softmax_is_the_models_own_probability(model: Model, picture: Image.Image) -> None:
+    others = ["a cat", "a bird"]
+    heatmap = clipviz.explain([picture], "a dog", model=model, method="gradcam", against=others, contrast="softmax")[
+        0, 0
+    ]
+    assert heatmap.score == pytest.approx(model.probabilities([picture], ["a dog", *others])[0, 0], abs=1e-6)
+    assert heatmap.title.startswith("'a dog' against 'a cat', 'a bird': probability 0.")
+    assert heatmap.provenance["contrast"] == "softmax" and heatmap.provenance["baseline"] is None
+    with pytest.raises(InputError, match=r"against=\[...\]"):
+        clipviz.explain([picture], "a dog", model=model, contrast="softmax")
+    with pytest.raises(InputError, match="margin, softmax"):
+        clipviz.explain([picture], "a dog", model=model, contrast="softmx", against="a cat")
+
+
+def test_a_softmax_is_explained_by_the_chain_rule(model: Model, picture: Image.Image) -> None:
+    """d p_0 = s p_0 (d cos_0 - sum_k p_k d cos_k), with the maps of the cosines one by one."""
+    texts = ["a dog", "a cat", "a bird"]
+    look = model.look(picture)
+    alone = clipviz.explain([look], texts, method="gradcam").values[0].astype(np.float64)  # [3, h, w]
+    soft = clipviz.explain([look], texts[0], method="gradcam", against=texts[1:], contrast="softmax").values[0, 0]
+    p = model.probabilities([picture], texts)[0].astype(np.float64)
+    want = model.logit_scale * p[0] * (alone[0] - np.tensordot(p, alone, 1))
+    np.testing.assert_allclose(soft, want, atol=1e-4 * np.abs(want).max())
+
+
+def test_the_neutral_baseline_is_taken_off_and_told(model: Model, picture: Image.Image) -> None:
+    look = model.look(picture)
+    own = clipviz.explain([look], "a dog", method="gradcam", baseline="neutral")[0, 0]
+    same = clipviz.explain([look], "a dog", method="gradcam", against=list(NEUTRAL))[0, 0]
+    np.testing.assert_allclose(own.values, same.values, atol=1e-6 * np.abs(same.values).max())
+    assert own.score == pytest.approx(same.score) and own.against == ()
+    assert own.provenance["baseline"] == list(NEUTRAL) and same.provenance["baseline"] is None
+    assert own.title.startswith("'a dog' minus neutral texts: ")
+    assert any("minus neutral texts" in t.get_text() for t in own.plot().texts)
+    both = clipviz.explain([look], "a dog", method="gradcam", baseline="neutral", contrast="softmax")
+    assert both[0, 0].title.startswith("'a dog' against neutral texts: probability ")
+    assert any("neutral" in t.get_text() for t in both.plot().texts)
+    with pytest.raises(InputError, match="give one of them"):
+        clipviz.explain([look], "a dog", baseline="neutral", against="a cat")
+    with pytest.raises(InputError, match="'neutral' or None"):
+        clipviz.explain([look], "a dog", baseline="nuetral")
+
+
+def test_the_bundled_model_names_unseen_neutral_words_once(picture: Image.Image) -> None:
+    with pytest.warns(ClipvizWarning) as said:
+        clipviz.explain([picture], "a red circle", method="gradcam", baseline="neutral")
+    assert len([w for w in said if "neutral texts" in str(w.message)]) == len(said) == 1
+
+
+def test_a_method_that_does_not_read_the_text_says_so(model: Model, picture: Image.Image) -> None:
+    found = clipviz.explain([picture], ["a dog", "a cat"], model=model, method="eigencam")
+    np.testing.assert_array_equal(found[0, 0].values, found[0, 1].values)
+    for heatmap in found[0]:
+        assert "eigencam does not read the text: its map is the same for every text." in heatmap.notes
+        assert heatmap.provenance["uses_text"] is False
+    for figure in (found.plot(), found[0, 0].plot()):
+        assert any("does not read the text" in " ".join(t.get_text().split()) for t in figure.texts)
+    assert not clipviz.gradcam(picture, "a dog", model=model).notes
+
+
+def test_what_a_method_is_stands_in_the_provenance(vit: Model, picture: Image.Image) -> None:
+    about = clipviz.gradcam(picture, "a dog", model=vit).provenance
+    assert (about["signed"], about["additive"], about["uses_text"]) == (True, False, True)
+    whole = clipviz.explain([picture], "a dog", model=vit, method="head_decomposition", against="a cat")[0, 0]
+    assert whole.provenance["additive"] and whole.unit == "contribution to margin"
+    assert clipviz.gradcam(picture, "a dog", model=vit).unit == "gradcam, its own unit"
+
+
+def test_without_a_method_the_default_answers(
+    model: Model, picture: Image.Image, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert clipviz.explain([picture], "a dog", model=model)[0, 0].method == DEFAULTS[model.kind]
+    monkeypatch.setitem(DEFAULTS, model.kind, "layercam")
+    monkeypatch.setitem(DEFAULT_OPTIONS, model.kind, {"layer": 1})
+    about = clipviz.explain([picture], "a dog", model=model)[0, 0].provenance
+    assert (about["method"], about["options"]) == ("layercam", {"layer": "1"})
+    about = clipviz.explain([picture], "a dog", model=model, layer=2)[0, 0].provenance
+    assert about["options"] == {"layer": "2"}  # the caller's own come first
+    assert clipviz.explain([picture], "a dog", model=model, method="layercam")[0, 0].provenance["options"] == {}
+    assert clipviz.gradcam(picture, "a dog", model=model).method == "gradcam"
+
+
+GROWTH = """
+import json, resource, sys
+import torch
+import clipviz
+from clipviz.clip import Config, TextConfig, ViTConfig
+from clipviz.model import Model
+from clipviz.weights import Weights, build
+
+torch.manual_seed(0)
+config = Config(24, ViTConfig(64, 16, 48, 3, 16), TextConfig(context_length=16, width=32, heads=2, layers=2))
+model = Model("small", Weights(build(config, None, "a small model")))
+paths, peaks = json.loads(sys.argv[1]), []
+for count in (8, 40):
+    images = paths[:count] if sys.argv[2] == "paths" else clipviz.open_source(paths[0].rpartition("/")[0])
+    if sys.argv[2] == "source":
+        images = images.select(range(count))
+    found = clipviz.explain(images, ["a dog", "a cat"], model=model)
+    assert len(found) == count
+    peaks.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)  # kB; bytes on a Mac
+print(json.dumps(peaks))
+"""
+
+
+@pytest.mark.parametrize("kind", ["paths", "source"])
+def test_memory_does_not_grow_with_the_pictures(kind: str, tmp_path: Path) -> None:
+    """4 megapixels are 12 MB decoded: 32 more of them would be 384 MB, were they kept."""
+    (tmp_path / "pictures").mkdir()
+    noise = np.random.default_rng(0).integers(0, 255, (20, 30, 3), dtype=np.uint8)
+    Image.fromarray(noise).resize((2448, 1632)).save(tmp_path / "pictures" / "00.jpg")
+    first = tmp_path / "pictures" / "00.jpg"
+    for i in range(1, 40):
+        (tmp_path / "pictures" / f"{i:02}.jpg").write_bytes(first.read_bytes())
+    paths = [str(tmp_path / "pictures" / f"{i:02}.jpg") for i in range(40)]
+    done = subprocess.run([sys.executable, "-c", GROWTH, json.dumps(paths), kind], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    few, many = (peak / (1024 if sys.platform != "darwin" else 1024**2) for peak in json.loads(done.stdout))
+    print(f"{kind}: {few:.0f} MB at the peak of 8 pictures, {many:.0f} MB at that of 40")
+    assert many - few < 96, (few, many)
