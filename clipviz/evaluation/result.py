@@ -125,19 +125,22 @@ class Evaluation:
         if suffix == ".csv":
             return write(path, self.to_pandas().to_csv(index=False))
         if suffix == ".html":
-            from .pages import evaluation_page
-
-            return write(path, evaluation_page(self))
+            return write(path, self._page())
         from .. import plots
 
         return write(path, plots.png(self.plot()))
 
+    def _page(self) -> str:
+        from .pages import evaluation_page
+
+        return evaluation_page(self)
+
     def _plain(self) -> dict[str, Any]:
         return {
             "format": _FORMAT, "task": self.task, "seen": self.seen, "notes": list(self.notes),
-            "table": self.table.to_dict("list"), "provenance": dict(self.provenance),
+            "table": _columns(self.table), "provenance": dict(self.provenance),
             "failed": [list(pair) for pair in self.failed],
-            "labels": [[value, list(names)] for value, names in self.labels], "items": self.items.to_dict("list"),
+            "labels": [[value, list(names)] for value, names in self.labels], "items": _columns(self.items),
         }  # fmt: skip
 
     @classmethod
@@ -151,22 +154,17 @@ class Evaluation:
                 raise ValueError(f"it does not say {_FORMAT!r}" + (f", but {got!r}" if isinstance(about, dict) else ""))
             labels = tuple((value, tuple(map(str, names))) for value, names in about.pop("labels"))
             table, items = pd.DataFrame(about.pop("table")), pd.DataFrame(about.pop("items"))
-            for name, frame, wanted in (("table", table, _TABLE), ("items", items, _ITEMS)):
+            kind = _kind_of(about["task"])
+            for name, frame, wanted in zip(("table", "items"), (table, items), kind.columns(), strict=True):
                 if tuple(frame.columns) != wanted or not len(frame):
                     raise ValueError(f"its {name} has the columns {list(frame.columns)} and {len(frame)} rows")
-            known = {value for value, _ in labels}
-            if not {*items["truth"], *items["predicted"]} <= known or (table["n"] != len(items)).any():
-                raise ValueError("its items fit neither its labels nor its table")
-            items["margin"] = items["margin"].astype(np.float32)
             failed = tuple((str(name), str(reason)) for name, reason in about.pop("failed"))
-            return cls(
-                table=table,
-                items=items,
-                labels=labels,
-                failed=failed,
-                notes=tuple(map(str, about.pop("notes"))),
-                **about,
+            notes = tuple(map(str, about.pop("notes")))
+            found = kind(
+                table=_numbers(table), items=_numbers(items), labels=labels, failed=failed, notes=notes, **about
             )
+            found.check()
+            return found
         except FileNotFoundError:
             raise DataError(f"There is no file {str(path)!r}.") from None
         except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
@@ -174,6 +172,19 @@ class Evaluation:
                 f"{str(path)!r} is no saved evaluation ({type(error).__name__}: {error}): load what "
                 "evaluation.save('x.json') wrote."
             ) from error
+
+    @classmethod
+    def columns(cls) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """The columns of ``table`` and of ``items``."""
+        return _TABLE, _ITEMS
+
+    def check(self) -> None:
+        """ValueError where the tables of a file do not belong together."""
+        known = {value for value, _ in self.labels}
+        items = self.items
+        if not {*items["truth"], *items["predicted"]} <= known or (self.table["n"] != len(items)).any():
+            raise ValueError("its items fit neither its labels nor its table")
+        items["margin"] = items["margin"].astype(np.float32)
 
     def __repr__(self) -> str:
         lost = f", {len(self.failed)} not scored" if self.failed else ""
@@ -183,3 +194,29 @@ class Evaluation:
         from .pages import evaluation_view
 
         return evaluation_view(self)
+
+
+def _kind_of(task: str) -> type[Evaluation]:
+    """The class that holds the results of a task."""
+    if task == "explainers":
+        from .league.result import League
+
+        return League
+    return Evaluation
+
+
+def _columns(table: pd.DataFrame) -> dict[str, list[Any]]:
+    """Column -> values that JSON can hold: NaN is None."""
+    return {
+        str(name): [None if value != value else value for value in column]
+        for name, column in table.to_dict("list").items()
+    }
+
+
+def _numbers(table: pd.DataFrame) -> pd.DataFrame:
+    """None is NaN again in columns of numbers; one that is empty throughout is one of numbers."""
+    for name in table.columns:
+        column = table[name]
+        if column.dtype == object and all(value is None or isinstance(value, float | int) for value in column):
+            table[name] = column.astype(float)
+    return table

@@ -7,7 +7,8 @@ from typing import Any
 from ..errors import DataError, InputError, ModelError
 from ..model import Model
 from ..sources import Source, open_source
-from . import zero_shot as zero_shot  # registers its task
+from . import explainers as explainers  # each registers its task
+from . import zero_shot as zero_shot
 from .registry import Question, find_task
 from .result import Evaluation
 
