@@ -15,7 +15,9 @@ from ..target import Target
 from .hiding import hiding, on_cells
 from .region import Seed, as_map, chance, is_flat
 
-LEAST = 0.01  # of a cosine: below it, picture and blank score the same, and a quotient of them means nothing
+# Of a cosine: below it picture and blank score about the same, and one quotient outweighs all others. Measured on 60
+# photographs with clipviz's test CLIP: a median of 0.2 to 0.3, and with 0.01 single areas of -9 among those of 0.6.
+LEAST = 0.05
 _STEPS = 100
 
 
@@ -26,8 +28,8 @@ class Curves:
     The curves are (s - blank) / (full - blank) where ``normalised``, else the scores themselves; ``full`` and ``blank``
     are the scores of the picture and of nothing but the baseline. ``left_out``: |full - blank| is too small to divide
     by, the curves and areas are NaN, and the picture is to be counted, not averaged; no map changes that, so that all
-    methods leave out the same pictures. ``constant``: the map orders
-    nothing, and the order is a random one.
+    methods leave out the same pictures. A picture below its blank (full < blank) is kept, its curves turned over.
+    ``constant``: the map orders nothing, and the order is a random one.
     """
 
     shares: NDArray[np.float64]
