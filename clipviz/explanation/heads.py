@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
 
-from ..errors import InputError, ModelError, PromptError
+from ..errors import ClipvizWarning, InputError
 from ..images import is_one_image
 from ..model import Look, Model, load
-from ..text import Prompt, PromptSet, as_prompts
+from ..text import Prompt, PromptSet
 from .methods.decomposition import addends, chosen_layers
-from .target import Target
+from .question import Question
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,7 +36,7 @@ def head_ranking(
     over the mean of those texts), the ``patches`` and the ``class_token`` it came from, which add up to it,
     ``attention``, the share of the class token's attention that goes to patches (0 to 1), ``share``, the contribution
     over the score, and the score itself. ``layers`` names some blocks. Of several tiles it is the mean. Without
-    ``model`` the bundled clipviz-tiny answers.
+    ``model`` the bundled clipviz-tiny answers. Words never seen in training give a ClipvizWarning.
     Raises InputError, PromptError, ModelError for a model that is no ViT. Gandelsman et al. 2024 (arXiv 2310.05916).
 
         >>> head_ranking("photo.jpg", ["a dog", "a cat"], layers=-1).head()  # doctest: +SKIP
@@ -45,26 +46,17 @@ def head_ranking(
     if not isinstance(image, Look) and not is_one_image(image):
         raise InputError(f"head_ranking takes one image and got {type(image).__name__}: call it once for each.")
     model = (image.model if isinstance(image, Look) else load()) if model is None else model
-    if model.kind != "vit":
-        raise ModelError(
-            f"Heads are ranked in a ViT, which {model.name} ({model.kind}) is not: clipviz.explain can serve it."
-        )
+    asked = Question(model, texts, "head_decomposition", against=against, strict=strict)
     blocks = chosen_layers(model, layers)
-    prompts = as_prompts(texts)
-    others = as_prompts(against) if against is not None else None
-    if others is not None and (same := set(prompts) & set(others)):
-        raise PromptError(f"{next(iter(same)).text!r} is ranked against itself: name another text in `against`.")
-    asked = torch.from_numpy(model.encode_prompts(prompts, strict=strict)).to(model.device)
-    rest = asked[:0]
-    if others is not None:
-        rest = torch.from_numpy(model.encode_prompts(others, strict=strict)).to(model.device)
+    for note in dict.fromkeys(note for of_prompt in asked.notes for note in of_prompt):
+        warnings.warn(note, ClipvizWarning, stacklevel=3)  # past the decorator
     look = model.look(image, view)
-    found = addends(model, look, Target(asked, rest, prompts.labels, others.labels if others else ()))
+    found = addends(model, look, asked.target)
     tokens = found.tokens[:, :, blocks].mean(dim=0)  # [P, L, H, T]
     to_patches = found.attention[:, blocks, :, 1:].sum(dim=-1).mean(dim=0)  # [L, H]
     scores = found.scores.mean(dim=0).tolist()
     tables = []
-    for text, of_text, score in zip(prompts.labels, tokens, scores, strict=True):
+    for text, of_text, score in zip(asked.prompts.labels, tokens, scores, strict=True):
         depth, heads, _ = of_text.shape
         table = pd.DataFrame(
             {

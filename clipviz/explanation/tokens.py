@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -11,11 +12,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..errors import InputError, ModelError, PromptError, nearest
+from ..errors import ClipvizWarning, InputError, ModelError, PromptError, nearest
 from ..images import is_one_image
 from ..model import Look, Model, load
 from ..model.encoding import padded
 from ..text import Prompt, as_prompt
+from .question import _versions
 from .words import TokenAttribution
 
 PAPERS = {
@@ -42,6 +44,7 @@ def token_attribution(
     and end, to the words' embeddings, in ``steps`` points (Gauss and Legendre); a word's value is the sum of its
     tokens', and all add up to the score less the baseline's, up to ``completeness_error``. A `Prompt` may have one
     template, whose words count as well. Without ``model`` the bundled clipviz-tiny answers.
+    Words never seen in training give a ClipvizWarning and a note.
     Raises PromptError for a blank text, one longer than the model reads, or several templates; InputError;
     ModelError where the model cannot be differentiated from its token embeddings.
 
@@ -69,6 +72,8 @@ def token_attribution(
         words, values, score, base = _integrated_gradients(model, said, unit, steps)
     unseen = list(dict.fromkeys(model.unseen(said)))
     notes = [f"{model.name} never saw {', '.join(map(repr, unseen))} in training."] if unseen else []
+    for note in notes:
+        warnings.warn(note, ClipvizWarning, stacklevel=3)  # past the decorator
     return TokenAttribution(
         text=said,
         words=tuple(words),
@@ -86,6 +91,7 @@ def token_attribution(
             "templates": list(prompt.templates),
             "view": look.frame.view,
             "picture_sha256": hashlib.sha256(look.picture.tobytes()).hexdigest(),
+            "versions": _versions(),
         },
     )
 

@@ -7,9 +7,10 @@ import pytest
 from PIL import Image
 
 import clipviz
-from clipviz.errors import InputError, ModelError, PromptError
+from clipviz.errors import ClipvizWarning, InputError, ModelError, PromptError
 from clipviz.explanation.heads import head_ranking
 from clipviz.model import Model
+from clipviz.weights import Weights
 
 from .conftest import small_model
 
@@ -53,12 +54,19 @@ def test_layers_and_attention_of_the_last_block(vit: Model, picture: Image.Image
     np.testing.assert_allclose(every["contribution"], table["contribution"], atol=1e-7)
 
 
+def test_a_word_never_seen_gives_a_warning(vit: Model, picture: Image.Image) -> None:
+    told = Model("told", Weights(vit.clip, seen_token_ids=frozenset(vit.tokenizer.encode("a red circle"))))
+    with pytest.warns(ClipvizWarning, match="told never saw 'forest'") as warned:
+        head_ranking(picture, ["a red circle", "a forest"], model=told)
+    assert [warning.filename for warning in warned] == [__file__]
+
+
 def test_what_is_refused(vit: Model, picture: Image.Image) -> None:
-    with pytest.raises(ModelError, match="Heads are ranked in a ViT"):
+    with pytest.raises(ModelError, match="needs a ViT"):
         head_ranking(picture, "a dog", model=small_model("resnet"))
     with pytest.raises(InputError, match="one image and got list"):
         head_ranking([picture], "a dog", model=vit)
-    with pytest.raises(PromptError, match="against itself"):
+    with pytest.raises(PromptError, match="explained against itself"):
         head_ranking(picture, "a dog", model=vit, against="a dog")
     with pytest.raises(InputError, match="they are 0 to 2"):
         head_ranking(picture, "a dog", model=vit, layers=9)

@@ -15,7 +15,7 @@ from PIL import Image
 
 import clipviz
 from clipviz.clip import CBOWConfig, Config, ViTConfig
-from clipviz.errors import ClipvizError, DataError, InputError, ModelError, PromptError
+from clipviz.errors import ClipvizError, ClipvizWarning, DataError, InputError, ModelError, PromptError
 from clipviz.explanation.tokens import _tokens_of_words, token_attribution
 from clipviz.explanation.words import TokenAttribution
 from clipviz.model import Model
@@ -203,7 +203,10 @@ def test_the_result_in_its_forms(found: TokenAttribution, tmp_path: Path) -> Non
 def test_words_never_seen_are_named(lively: Model, picture: Image.Image) -> None:
     seen = frozenset(lively.tokenizer.encode("a red circle"))
     told = Model("told", Weights(lively.clip, seen_token_ids=seen))
-    assert token_attribution("a red forest", picture, model=told).notes == ("told never saw 'forest' in training.",)
+    with pytest.warns(ClipvizWarning, match="told never saw 'forest'") as warned:
+        found = token_attribution("a red forest", picture, model=told)
+    assert [warning.filename for warning in warned] == [__file__]
+    assert found.notes == ("told never saw 'forest' in training.",)
     assert token_attribution("a red circle", picture, model=told).notes == ()
 
 
