@@ -72,3 +72,52 @@ def _mapping(pairs: tuple[str, ...]) -> dict[str, list[str]]:
             raise InputError(f"--label {pair!r} is not VALUE=NAME; write for instance --label 'Male=man'.")
         found.setdefault(value, []).append(name)
     return found
+
+
+@group.command("explainers")
+@click.option("--model", "name", required=True, help='Folder, or "architecture:tag" such as ViT-B-32:openai.')
+@click.option("--data", type=click.Path(path_type=Path), required=True, help="Pictures with columns of class and box.")
+@click.option("--labels", type=click.Path(path_type=Path), default=None, help="JSON: names, or rows with names.")
+@click.option("--truth", default="label", show_default=True, help="The column with each picture's class.")
+@click.option("--box", default="box", show_default=True, help="The column with x0, y0, x1, y1 in pixels.")
+@click.option("--box-inclusive", is_flag=True, help="x1 and y1 are the last pixel, not the one behind it.")
+@click.option("--id", "id_column", default=None, help="The column that names each picture, where it is not found.")
+@click.option("--half", type=click.Choice(["all", "dev", "report"]), default="report", show_default=True,
+              help="report: the pictures for figures; dev: those for choices.")  # fmt: skip
+@click.option("--methods", multiple=True, help="A method (may be repeated). Default: all that serve the model.")
+@click.option("--scenes", type=click.IntRange(0), default=500, show_default=True, help="Drawn scenes with masks.")
+@click.option("--photographs", type=click.IntRange(0), default=None, help="How many. Default: all that have a box.")
+@click.option("--mosaics", type=click.IntRange(0), default=1000, show_default=True, help="Of 2 x 2 photographs.")
+@click.option("--larger-mosaics", type=click.IntRange(0), default=0, show_default=True, help="Of 3 x 3 photographs.")
+@click.option("--few", type=click.IntRange(0), default=200, show_default=True, help="Pictures for expensive methods.")
+@click.option("--checks", type=click.IntRange(0), default=100, show_default=True,
+              help="Pictures for insertion, deletion and randomisation.")  # fmt: skip
+@click.option("--shuffled", default=None, help="A second model, trained on shuffled captions.")
+@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--out", type=click.Path(path_type=Path), multiple=True, help=".json, .csv, .html or .png")
+def explainers(
+    name: str, data: Path, labels: Path | None, id_column: str | None, half: str, methods: tuple[str, ...],
+    shuffled: str | None, out: tuple[Path, ...], **counts: Any,
+) -> None:  # fmt: skip
+    """Which map of the model to believe, measured in scenes, on the photographs of DATA and in mosaics of them."""
+    import clipviz
+
+    from ..evaluation.result import SUFFIXES
+
+    for path in out:
+        suffix_of(path, SUFFIXES, "An evaluation")  # told before the model has worked for nothing
+    source = clipviz.open_source(data, id=id_column) if id_column else clipviz.open_source(data)
+    result = clipviz.evaluate(
+        source, labels, task="explainers", model=open_model(name), half=None if half == "all" else half, progress=True,
+        methods=list(methods) or None, shuffled=open_model(shuffled) if shuffled else None, **counts,
+    )  # fmt: skip
+    shown = result.table[["world", "metric", "method", "value", "low", "high", "n", "difference", "cost"]]
+    click.echo(shown.to_string(index=False, float_format=lambda number: f"{number:.3f}"))
+    click.echo(f"{result.model}: {result.headline}")
+    for note in result.notes:
+        click.echo(note)
+    if result.failed:
+        first = result.failed[0]
+        click.echo(f"{len(result.failed)} were not measured, the first {first[0]!r}: {first[1]}")
+    for path in out:
+        click.echo(f"Wrote {result.save(path)}")

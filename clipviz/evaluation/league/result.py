@@ -96,11 +96,14 @@ class League(Evaluation):
         said = []
         for world in dict.fromkeys(self.table["world"]):
             rows = self.ranking(world)
-            best = rows[~rows["method"].isin(RIVALS)].iloc[:1]
-            rival = rows[rows["method"].isin(RIVALS)].iloc[:1]
-            parts = [f"{name} {_said(row.metric, row.value)}" for part in (best, rival)
-                     for name, row in zip(part["method"], part.itertuples(), strict=True)]  # fmt: skip
-            said.append(f"{world}, {rows['metric'].iloc[0]}: {', best rival '.join(parts)}")
+            metric = str(rows["metric"].iloc[0])
+            rival = rows["method"].isin(RIVALS)
+            parts = [
+                f"{part['method'].iloc[0]} {_said(metric, float(part['value'].iloc[0]))}"
+                for part in (rows[~rival], rows[rival])
+                if len(part)
+            ]
+            said.append(f"{world}, {metric}: {', best rival '.join(parts)}")
         half = self.provenance.get("half", "all")
         return f"{'; '.join(said)}; half {half!r}"
 

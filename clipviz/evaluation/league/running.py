@@ -191,7 +191,7 @@ def _threshold(entrant: Entrant, world: World, plan: Plan, costly: bool) -> floa
     return best_threshold(maps, [s.region for s in seen_of], frames=[s.frame for s in seen_of]).threshold
 
 
-def _row(entrant: Entrant, world: World, case: Case, *, reason: str = "", **values: float) -> dict[str, Any]:
+def _row(entrant: Entrant, world: World, case: Case, *, reason: str = "", **values: Any) -> dict[str, Any]:
     about = {"world": world.name, "id": case.id, "half": world.half, "group": case.group,
              "text": world.prompts[case.text].text, "method": entrant.name, "reason": reason}  # fmt: skip
     return {**about, **{name: float(values.get(name, math.nan)) for name in ("area", *MEASURES)}}

@@ -53,7 +53,8 @@ def summarise(
 
 def _worlds(items: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
     """Parts of the items by the name that they have in the table."""
-    for world, part in items.groupby("world", sort=False):
+    for world in dict.fromkeys(map(str, items["world"])):
+        part = items[items["world"] == world]
         if world == PHOTOGRAPHS:
             area = part.groupby("id")["area"].transform("max")  # a row with a reason has none of its own
             yield f"{world}, all boxes", part
@@ -63,7 +64,7 @@ def _worlds(items: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
             for group in sorted(part["group"].unique()):
                 yield f"{world}, {group}", part[part["group"] == group]
         else:
-            yield str(world), part
+            yield world, part
 
 
 def _rows(

@@ -91,8 +91,8 @@ def scene_world(model: Model, n: int, seed: int) -> World | None:
 
     The other text names another object of the same scene.
     """
-    found = _scene_world(model, n, seed, "scenes of their own seed")
-    return None if found is None else replace(found, dev=_scene_world(model, n, seed + 1, "dev"))
+    found = _scene_world(model, n, seed, "drawn")
+    return None if found is None else replace(found, dev=_scene_world(model, n, seed + 1, "drawn for thresholds"))
 
 
 def _scene_world(model: Model, n: int, seed: int, half: str) -> World | None:

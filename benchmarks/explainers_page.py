@@ -1,0 +1,166 @@
+"""The pages that benchmarks/explainers_league.py writes: the rule of the choice, the limits, and the tables."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import pandas as pd
+
+from clipviz import files, plots
+from clipviz.errors import DataError
+from clipviz.evaluation.league import RIVALS, League
+from clipviz.explanation.registry import list_explainers
+
+CHOICE = "explainers_choice.csv"
+MOSAICS, ALL, SMALL, SEEN = "mosaics 2 x 2", "photographs, all boxes", "photographs, small boxes", "scenes, seen pairs"
+PARTS = ((MOSAICS, "mosaic peak"), (MOSAICS, "mosaic tile mean"), (ALL, "pointing"))
+RULE = (
+    "the method with the highest mean of mosaic peak, mosaic tile mean, and pointing on all boxes on the dev half of "
+    "the CLIP in ../shared/models (for a ResNet: on the dev half of that ResNet), among text-dependent methods costing "
+    "at most {passes:g} passes"
+)
+# The default of each kind of network is chosen on this model of it.
+CHOSEN_ON = {"vit": "oc-tiny", "resnet": "resnet"}
+
+
+def chosen_of(name: str, league: League, passes: float) -> pd.DataFrame:
+    """Methods by the rule's mean, the best first; DataError where the half is not the one for choices."""
+    if league.provenance["half"] != "dev":
+        raise DataError(f"The choice is made on the half 'dev', and this is {league.provenance['half']!r}.")
+    wide = pd.DataFrame({
+        f"{world}, {metric}": _figures(league, world, metric)["value"] for world, metric in PARTS
+    })  # fmt: skip
+    table = wide.assign(mean=wide.mean(axis=1, skipna=False), cost=_figures(league, *PARTS[0])["cost"], passes=passes)
+    reads = list_explainers().set_index("name")["uses_text"]
+    table = table[[m not in RIVALS for m in table.index]]
+    table["eligible"] = [bool(reads.get(m.partition("(")[0], True)) for m in table.index]
+    table["eligible"] &= (table["cost"] <= passes) & table["mean"].notna()
+    table.insert(0, "model", name)
+    return table.rename_axis("method").reset_index().sort_values(["eligible", "mean"], ascending=False)
+
+
+def write_pages(leagues: dict[str, League], arguments: argparse.Namespace) -> None:
+    """docs/explainers.md, .csv and .png, and the scores that `list_explainers` shows; of the report half alone."""
+    if any(league.provenance["half"] != "report" for league in leagues.values()):
+        raise DataError("Figures are of the half 'report': the other one took part in the choice.")
+    docs: Path = arguments.docs
+    everything = pd.concat([league.to_pandas() for league in leagues.values()])
+    files.write(docs / "explainers.csv", everything.to_csv(index=False, float_format="%.5f"))
+    main = leagues.get("oc-tiny") or next(iter(leagues.values()))
+    files.write(docs / "explainers.png", plots.png(main.plot(MOSAICS if MOSAICS in set(main.table["world"]) else None)))
+    files.write(docs / "explainers.md", _page(leagues, arguments))
+    if "oc-tiny" in leagues and {MOSAICS, ALL} <= set(main.table["world"]):
+        names = ("mosaic_peak", "mosaic_tile", "pointing")
+        scores = pd.DataFrame(
+            {name: _figures(main, world, metric)["value"] for name, (world, metric) in zip(names, PARTS, strict=True)}
+        )
+        scores = scores[[m not in RIVALS and "(" not in m for m in scores.index]].assign(measured_on=main.model)
+        weights = main.provenance["model"]["weights_sha256"]
+        head = f"# Half 'report', by benchmarks/explainers_league.py; weights {weights}\n"
+        files.write(arguments.assets / "explainers.csv",
+                    head + scores.rename_axis("name").to_csv(float_format="%.4f"))  # fmt: skip
+    print(f"Wrote {docs / 'explainers.md'}, .csv and .png")
+
+
+def _figures(league: League, world: str, metric: str) -> pd.DataFrame:
+    """The rows of a world and metric by method; empty where it was not measured."""
+    table = league.table
+    return table[(table["world"] == world) & (table["metric"] == metric)].set_index("method")
+
+
+def _page(leagues: dict[str, League], arguments: argparse.Namespace) -> str:
+    parts = ["# Which explanation to believe\n", _made(leagues, arguments), "## How the default was chosen\n"]
+    parts.append(f"The rule, which was stated before: {RULE.format(passes=arguments.passes)}. The figures of the "
+                 "choice are no result; those further down are of the other half.\n")  # fmt: skip
+    choice = arguments.docs / CHOICE
+    chosen = {}
+    if choice.is_file():
+        table = pd.read_csv(choice)
+        for kind, name in CHOSEN_ON.items():
+            best = table[(table["model"] == name) & table["eligible"]].head(1)
+            if len(best):
+                chosen[name] = str(best["method"].iloc[0])
+                parts.append(f"- {kind}: **{chosen[name]}**, mean {best['mean'].iloc[0]:.1%} on the dev half.")
+        parts.append(f"\nWhat it was chosen from: [{CHOICE}]({CHOICE}).\n")
+    else:
+        parts.append("It has not been chosen yet: run with `--half dev`.\n")
+    parts += ["## The limits that were set\n", _limits(leagues, chosen)]
+    parts.append(f"![Accuracy against cost](explainers.png)\n\nAll numbers, with n and the paired difference to "
+                 f"Grad-CAM of each: [explainers.csv](explainers.csv). In brackets are {LIMITS}.\n")  # fmt: skip
+    for name, league in leagues.items():
+        from clipviz.evaluation.league.pages import wide
+
+        for world in dict.fromkeys(league.table["world"]):
+            parts.append(f"## {league.model}, {world}\n\n{_markdown(wide(league, world))}")
+        notes = [*league.notes, f"{len(league.failed)} maps could not be made." if league.failed else ""]
+        parts.append("\n".join(f"- {note}" for note in notes if note) + "\n")
+        del name
+    return "\n".join(parts).rstrip() + "\n"
+
+
+LIMITS = "95 % limits (bootstrap over pictures)"
+
+
+def _made(leagues: dict[str, League], arguments: argparse.Namespace) -> str:
+    first = next(iter(leagues.values())).provenance
+    versions = ", ".join(f"{name} {version}" for name, version in first["versions"].items())
+    models = "\n".join(
+        f"- {league.model}: weights SHA-256 `{league.provenance['model']['weights_sha256']}`, input "
+        f"{league.provenance['model']['image_size']} px"
+        for league in leagues.values()
+    )
+    extra = "".join(f" --{name} {value.name}" for name in ("resnet", "shuffled") if (value := getattr(arguments, name)))
+    return (
+        f"Made by `python benchmarks/explainers_league.py --half dev{extra}` and then "
+        f"`python benchmarks/explainers_league.py{extra}`.\n\n{models}\n"
+        f"- photographs: `tiny-imagenet/val-00.parquet`, half `{first['half']}` (SHA-256 of the pictures "
+        f'`{first["data"]["fingerprint"]}`), boxes name their last pixel, text "a photo of a {{first name}}."\n'
+        f'- scenes: `clipviz.synth.scenes({arguments.scenes}, seed={first["seed"]}, level="hard")`; the thresholds of '
+        f"IoU on seed {first['seed'] + 1}, and on the dev half of the photographs\n"
+        f"- mosaics: {arguments.mosaics} of 2 x 2, each picture told right among the four, at twice the input size, "
+        f"seed {first['seed']}\n"
+        f"- methods above {arguments.costly:g} passes on the first {arguments.few} pictures of the same seeded order, "
+        f"insertion, deletion and randomisation on the first {arguments.checks}; precision and IoU on the first "
+        f"{arguments.few}\n"
+        f"- intervals: 95 %, paired bootstrap over pictures, {arguments.resamples:,} resamples, seed {first['seed']}\n"
+        f"- cost: one picture and one text, by the clock, in forward passes of the same model (median)\n"
+        f"- {versions}\n"
+    )
+
+
+def _limits(leagues: dict[str, League], chosen: dict[str, str]) -> str:
+    """Each limit, what the default reached, and whether that was enough."""
+    default = chosen.get("oc-tiny", "gradcam")
+    wanted = (
+        ("oc-tiny", MOSAICS, "mosaic peak", 0.58, True), ("oc-tiny", MOSAICS, "mosaic tile mean", 0.67, True),
+        ("oc-tiny", ALL, "pointing", 0.62, False), ("oc-tiny", SMALL, "pointing", 0.30, False),
+        ("tiny", SEEN, "pointing", 0.65, True),
+    )  # fmt: skip
+    rows = []
+    for name, world, metric, least, above in wanted:
+        figures = _figures(leagues[name], world, metric) if name in leagues else pd.DataFrame()
+        row = {"model": name, "world": world, "metric": metric, "limit": f"{least:.0%}" + (
+            ", paired interval against gradcam above 0" if above else "")}  # fmt: skip
+        if default not in figures.index:
+            rows.append({**row, default: "not measured", "gradcam": "-", "met": "-", "best method": "-"})
+            continue
+        own = figures.loc[default]
+        best = figures[[m not in RIVALS for m in figures.index]].sort_values("value").iloc[-1]
+        paired = (
+            f"{100 * own['difference']:+.1f} [{100 * own['difference_low']:+.1f}, {100 * own['difference_high']:+.1f}]"
+        )
+        met = own["value"] >= least and (not above or own["difference_low"] > 0)
+        rows.append({
+            **row, default: f"{own['value']:.1%} [{own['low']:.1%}, {own['high']:.1%}], minus gradcam {paired}",
+            "gradcam": f"{figures.loc['gradcam', 'value']:.1%}" if "gradcam" in figures.index else "-",
+            "met": "yes" if met else "**no**", "best method": f"{best.name} {best['value']:.1%}",
+        })  # fmt: skip
+    return _markdown(rows)
+
+
+def _markdown(rows: list[dict[str, str]]) -> str:
+    head = list(rows[0])
+    lines = ["| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
+    lines += ["| " + " | ".join(str(row.get(name, "-")) for name in head) + " |" for row in rows]
+    return "\n".join(lines) + "\n"
