@@ -119,14 +119,20 @@ def find_explainer(name: str, model: Model) -> Explainer:
 def list_explainers(model: Model | None = None) -> pd.DataFrame:
     """The registered explainers, those that can serve ``model`` where one is given, one a row.
 
+    ``mosaic_peak``, ``mosaic_tile`` and ``pointing`` are shares that were measured on the model ``measured_on``, by
+    ``benchmarks/explainers_league.py``; NaN where a method was not measured.
+
     >>> "gradcam" in set(list_explainers()["name"])
     True
     """
     import pandas as pd
 
+    from .scores import measured_scores
+
     columns = ("name", "family", "needs", "uses_text", "signed", "additive", "nonnegative", "passes", "paper")
     fit = [e for e in _REGISTRY.values() if model is None or e.serves(model)]
-    return pd.DataFrame([{c: getattr(e, c) for c in columns} for e in fit], columns=list(columns))
+    table = pd.DataFrame([{c: getattr(e, c) for c in columns} for e in fit], columns=list(columns))
+    return table.join(measured_scores(), on="name")
 
 
 def check_options(explainer: Explainer, options: Mapping[str, Any]) -> None:
