@@ -48,7 +48,7 @@ class Found:
     """Maps [N, P, h, w] with what else a method has to tell: ``details``, one mapping a text, of plain values.
 
     They stand in ``heatmap.details``. Keys in use: ``baseline``, ``baseline_score``, ``remainder``,
-    ``completeness_error``, ``sampling_error``, ``subtracted``, ``layer``.
+    ``completeness_error``, ``sampling_error``, ``subtracted``, ``layer``, ``blocks``, ``of``, ``flat``.
     """
 
     maps: Tensor
@@ -147,8 +147,8 @@ def check_options(explainer: Explainer, options: Mapping[str, Any]) -> None:
             raise InputError(f"explain with method={explainer.name!r} takes no option {name!r}. {hint}")
 
 
-def check_maps(found: Any, explainer: Explainer, pictures: int, prompts: int) -> Found:
-    """What a method gave as `Found`, maps on the host in float32; an error that names it for another shape."""
+def unwrapped(found: Any, explainer: Explainer, pictures: int, prompts: int) -> Found:
+    """What a method gave, alone or in a `Found`, as `Found`; an error that names the method for another shape."""
     maps, details = (found.maps, found.details) if isinstance(found, Found) else (found, ())
     shape = tuple(getattr(maps, "shape", ()))
     if len(shape) != 4 or shape[:2] != (pictures, prompts):
@@ -160,4 +160,10 @@ def check_maps(found: Any, explainer: Explainer, pictures: int, prompts: int) ->
         raise InputError(
             f"The explainer {explainer.name!r} told details of {len(details)} texts; it was asked for {prompts}."
         )
-    return Found(maps.detach().float().cpu(), details or [{}] * prompts)
+    return Found(maps, details or [{}] * prompts)
+
+
+def check_maps(found: Any, explainer: Explainer, pictures: int, prompts: int) -> Found:
+    """The same with maps on the host in float32."""
+    given = unwrapped(found, explainer, pictures, prompts)
+    return Found(given.maps.detach().float().cpu(), given.details)

@@ -190,6 +190,14 @@ def test_dense_features(
     assert_near(got, each(pixels, directions, lambda picture, t: getattr(dense, name)(net, picture, t)))
 
 
+def test_maskclip_with_the_residual(vit: Model, net: Net, pixels: torch.Tensor, vectors: torch.Tensor) -> None:
+    got = ours("maskclip", vit, pixels, target_of(vectors, "cosine"), residual=True)
+    naive = each(
+        pixels, list(vectors[:TEXTS].numpy()), lambda picture, t: dense.maskclip(net, picture, t, residual=True)
+    )
+    assert_near(got, naive)
+
+
 def test_naclip_with_another_std(vit: Model, net: Net, pixels: torch.Tensor, vectors: torch.Tensor) -> None:
     got = ours("naclip", vit, pixels, target_of(vectors, "cosine"), std=0.7)
     naive = each(pixels, list(vectors[:TEXTS].numpy()), lambda picture, t: dense.naclip(net, picture, t, std=0.7))

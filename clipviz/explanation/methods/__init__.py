@@ -3,6 +3,7 @@
 from . import attention as attention
 from . import bridge as bridge
 from . import class_activation as class_activation
+from . import consensus as consensus
 from . import decomposition as decomposition
 from . import dense as dense
 from . import gradients as gradients

@@ -110,9 +110,11 @@ def _layer_tap(model: Model, layer: int | str | None) -> str:
     return tap if isinstance(layer, str) else tap.removesuffix(".ln_1")
 
 
-def _maskclip_features(model: Model, look: Look) -> Tensor:
+def _maskclip_features(model: Model, look: Look, residual: bool = False) -> Tensor:
     if model.kind == "vit":
-        return _last_block(model, look, lambda q, k, v: v)
+        return (_last_block if residual else _last_attention)(model, look, lambda q, k, v: v)
+    if residual:
+        raise InputError(f"residual=True is of a ViT's last block; {model.name} has none: leave it out.")
     pool = cast(ModifiedResNet, model.clip.visual).attnpool
     cells = look.trace(["stage.4"])["stage.4"].flatten(2).transpose(1, 2)  # [N, h*w, C]
     return F.normalize(pool.c_proj(pool.v_proj(cells)), dim=-1)
@@ -154,12 +156,13 @@ def _patch_similarity(model: Model, look: Look, target: Target, *, layer: int | 
     return Found(maps, [{"layer": _layer_tap(model, layer)}] * len(target))
 
 
-def _maskclip(model: Model, look: Look, target: Target) -> Tensor:
-    """MaskCLIP (Zhou et al. 2022, arXiv 2112.01071): in the last block every token attends to itself alone.
+def _maskclip(model: Model, look: Look, target: Target, *, residual: bool = False) -> Tensor:
+    """MaskCLIP (Zhou et al. 2022, arXiv 2112.01071): each patch through the value and output projections alone.
 
-    In a ResNet each cell goes through the value and output projections of the attention pooling.
+    Of a ViT's last block, or of a ResNet's attention pooling. ``residual=True`` keeps a ViT block's residual and MLP
+    about them, as the authors' code does for a ViT; without it is how later papers measure MaskCLIP, and better.
     """
-    return as_maps(target(dense_features(model, look, "maskclip")), model)
+    return as_maps(target(dense_features(model, look, "maskclip", residual=residual)), model)
 
 
 def _sclip(model: Model, look: Look, target: Target) -> Tensor:

@@ -75,7 +75,7 @@ def nearness(side: int, std: float) -> Tensor:
 # method: (attention of one head, whether the residual and the MLP stay)
 LAST_BLOCK: dict[str, tuple[Callable[..., Tensor], bool]] = {
     "patch_similarity": (lambda q, k, v, side: (q @ k.T * q.shape[-1] ** -0.5).softmax(dim=-1) @ v, True),
-    "maskclip": (lambda q, k, v, side: v, True),
+    "maskclip": (lambda q, k, v, side: v, False),
     "sclip": (lambda q, k, v, side: (similar(q).softmax(dim=-1) + similar(k).softmax(dim=-1)) @ v, True),
     "clearclip": (lambda q, k, v, side: similar(q).softmax(dim=-1) @ v, False),
     "naclip": (lambda q, k, v, side: (similar(k) + nearness(side, 5.0)).softmax(dim=-1) @ v, False),

@@ -23,13 +23,15 @@ def patch_similarity(net: Net, picture: np.ndarray, direction: np.ndarray) -> np
     return read(net, run(net, picture).streams[-1], direction)
 
 
-def maskclip(net: Net, picture: np.ndarray, direction: np.ndarray) -> np.ndarray:
-    """Zhou et al. 2022: in the last block every token attends to itself alone."""
+def maskclip(net: Net, picture: np.ndarray, direction: np.ndarray, residual: bool = False) -> np.ndarray:
+    """Zhou et al. 2022: in the last block every token attends to itself alone; with or without what is about it."""
     last, x = _before_last(net, picture)
     _, _, v = parts(net, last, x)
     alone = np.stack([np.eye(len(x))] * net.heads)
-    y = x + out_proj(net, last, mix(alone, v))
-    y = y + mlp(net, last, y)
+    y = out_proj(net, last, mix(alone, v))
+    if residual:
+        y = x + y
+        y = y + mlp(net, last, y)
     return read(net, y, direction)
 
 
