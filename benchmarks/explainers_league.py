@@ -83,8 +83,8 @@ def measured(
                 return {"rows": found, "threshold": threshold, "seconds": seconds}
 
             where = folder / world.name.replace(" ", "") / f"{safe}.json"
-            part = kept(where, {**key, "world": world.name, "cases": len(world.cases), "costly": costs[entrant.name]
-                                > plan.costly}, make)  # fmt: skip
+            count = plan.of_cost(costs[entrant.name])[1]
+            part = kept(where, {**key, "world": world.name, "cases": len(world.cases), "count": count}, make)
             rows += part["rows"]
             done += 1
             each = 1e3 * part["seconds"] / max(1, len(part["rows"]))
@@ -106,11 +106,11 @@ def league_of(model: Model, arguments: argparse.Namespace, shuffled: Model | Non
         question, scenes=arguments.scenes, photographs=arguments.photographs, mosaics=arguments.mosaics,
         larger_mosaics=arguments.larger_mosaics, box_inclusive=True,
     )  # fmt: skip
-    plan = Plan(arguments.few, arguments.checks, arguments.checks, arguments.costly, 32, seed, shuffled)
+    plan = Plan(arguments.few, arguments.rare, arguments.checks, arguments.checks, arguments.costly, 32, seed, shuffled)
     taking_part = entrants(model, arguments.methods)
     about = {
         "model": model.provenance["weights_sha256"], "data": part.fingerprint, "half": arguments.half, "seed": seed,
-        "few": plan.few, "checks": plan.checks, "costly": plan.costly,
+        "few": plan.few, "rare": plan.rare, "checks": plan.checks, "costly": plan.costly,
         "shuffled": shuffled.provenance["weights_sha256"] if shuffled else None,
     }  # fmt: skip
     folder = arguments.out / "explainers" / f"{model.name}-{about['model'][:8]}" / arguments.half
@@ -141,6 +141,7 @@ def main() -> None:
     parser.add_argument("--mosaics", type=int, default=1000)
     parser.add_argument("--larger-mosaics", type=int, default=0, help="of 3 x 3")
     parser.add_argument("--few", type=int, default=200, help="pictures for what is expensive")
+    parser.add_argument("--rare", type=int, default=50, help="pictures for what is ten times as expensive")
     parser.add_argument("--checks", type=int, default=100, help="pictures for insertion, deletion, randomisation")
     parser.add_argument("--costly", type=float, default=20.0, help="passes; above, a method takes the first few")
     parser.add_argument("--passes", type=float, default=20.0, help="the most that a default may cost")

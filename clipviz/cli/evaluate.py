@@ -90,6 +90,7 @@ def _mapping(pairs: tuple[str, ...]) -> dict[str, list[str]]:
 @click.option("--mosaics", type=click.IntRange(0), default=1000, show_default=True, help="Of 2 x 2 photographs.")
 @click.option("--larger-mosaics", type=click.IntRange(0), default=0, show_default=True, help="Of 3 x 3 photographs.")
 @click.option("--few", type=click.IntRange(0), default=200, show_default=True, help="Pictures for expensive methods.")
+@click.option("--rare", type=click.IntRange(0), default=50, show_default=True, help="Pictures for the slowest methods.")
 @click.option("--checks", type=click.IntRange(0), default=100, show_default=True,
               help="Pictures for insertion, deletion and randomisation.")  # fmt: skip
 @click.option("--shuffled", default=None, help="A second model, trained on shuffled captions.")

@@ -14,6 +14,7 @@ from ..text import PromptSet
 from .labels import Labels, read_labels, truth_column
 from .league import Entrant, League, Plan, World, entrants, mosaic_world, photograph_world, run, scene_world, summarise
 from .league.costs import cost_of
+from .league.measures import STEPS
 from .provenance import about_run
 from .registry import Question, register_task
 from .result import Evaluation
@@ -33,6 +34,7 @@ def explainers(
     box_inclusive: bool = False,
     templates: str | Sequence[str] = TEMPLATE,
     few: int = 200,
+    rare: int = 50,
     checks: int = 100,
     costly: float = 20.0,
     shuffled: Model | None = None,
@@ -44,12 +46,13 @@ def explainers(
     ``methods`` are names or pairs of a name and options. ``scenes``, ``photographs`` (None: all), ``mosaics`` (2 x 2)
     and ``larger_mosaics`` (3 x 3) say how many; 0 leaves the world out. ``box`` is the column of x0, y0, x1, y1 in
     pixels, ``box_inclusive`` where x1 and y1 are the last pixel. A method of more than ``costly`` passes takes the
-    first ``few`` pictures of the same order, and insertion, deletion and randomisation the first ``checks``.
-    ``shuffled`` is a model that was trained on shuffled captions.
+    first ``few`` pictures of the same order, one of ten times as many the first ``rare``, and insertion, deletion and
+    randomisation take the first ``checks``. ``shuffled`` is a model that was trained on shuffled captions.
     """
 
-    for name, count in (("scenes", scenes), ("mosaics", mosaics), ("larger_mosaics", larger_mosaics), ("few", few),
-                        ("checks", checks), ("photographs", 0 if photographs is None else photographs)):  # fmt: skip
+    counts = {"scenes": scenes, "mosaics": mosaics, "larger_mosaics": larger_mosaics, "few": few, "rare": rare,
+              "checks": checks, "photographs": 0 if photographs is None else photographs}  # fmt: skip
+    for name, count in counts.items():
         if isinstance(count, bool) or not isinstance(count, int) or count < 0:
             raise InputError(f"{name}={count!r} is no count: pass a whole number, 0 for none.")
     model = question.model
@@ -64,7 +67,7 @@ def explainers(
         raise InputError(
             f"There is nothing to measure on: {' '.join(notes) or 'ask for scenes, photographs or mosaics.'}"
         )
-    plan = Plan(few, checks, min(few, checks), costly, min(32, question.batch_size), question.seed, shuffled)
+    plan = Plan(few, rare, checks, min(few, checks), costly, min(32, question.batch_size), question.seed, shuffled)
     items, costs, thresholds = measured(taking_part, worlds, plan, question.progress)
     table = summarise(items, costs, resamples=resamples, seed=question.seed)
     reasons = items[items["reason"] != ""]
@@ -84,7 +87,7 @@ def explainers(
             worlds={world.name: {"pictures": len(world.cases), "half": world.half, "image_size": world.model.image_size}
                     for world in worlds},
             methods={e.name: {"method": e.method, **{k: repr(v) for k, v in e.options.items()}} for e in taking_part},
-            thresholds=thresholds, few=few, checks=checks, costly=costly, resamples=resamples,
+            thresholds=thresholds, few=few, rare=rare, steps=STEPS, checks=checks, costly=costly, resamples=resamples,
             shuffled=dict(shuffled.provenance) if shuffled else None,
         ),
     )  # fmt: skip

@@ -7,7 +7,7 @@ global settings stay untouched, so that threads, notebooks and servers can draw 
 from clipviz.plots.bar_chart import bars
 from clipviz.plots.blending import rgba
 from clipviz.plots.canvas import Canvas, png
-from clipviz.plots.cost_chart import cost_chart
+from clipviz.plots.cost_chart import against_cost
 from clipviz.plots.curves import lines
 from clipviz.plots.picture import UNIT, overlay
 from clipviz.plots.scale import Scale, scale_of, shared_scale
@@ -17,8 +17,8 @@ __all__ = [
     "UNIT",
     "Canvas",
     "Scale",
+    "against_cost",
     "bars",
-    "cost_chart",
     "grid",
     "lines",
     "overlay",

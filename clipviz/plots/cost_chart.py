@@ -22,7 +22,7 @@ _DASHES = ("--", ":", "-.", (0, (1, 4)))
 _STEP = 0.155  # inches between two names
 
 
-def cost_chart(
+def against_cost(
     names: Sequence[str],
     costs: ArrayLike,
     values: ArrayLike,
@@ -48,7 +48,7 @@ def cost_chart(
     ------
     InputError : no points or more than 60, numbers that do not match or are not finite, costs of 0 or less.
 
-    >>> figure = cost_chart(["a", "b"], [1, 50], [0.5, 0.6], lines={"chance": 0.25})
+    >>> figure = against_cost(["a", "b"], [1, 50], [0.5, 0.6], lines={"chance": 0.25})
     """
     x, y = np.asarray(costs, dtype=float), np.asarray(values, dtype=float)
     ends = np.stack([y, y], axis=1) if limits is None else np.asarray(limits, dtype=float)

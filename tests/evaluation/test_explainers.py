@@ -19,14 +19,14 @@ import clipviz
 from clipviz import assets
 from clipviz.cli import main
 from clipviz.errors import DataError, InputError, ModelError
-from clipviz.evaluation.league import RIVALS, League, entrants
+from clipviz.evaluation.league import RIVALS, League, Plan, entrants
 from clipviz.explanation import registry
 from clipviz.explanation.registry import list_explainers, register_explainer
 from clipviz.explanation.verbs import gradcam as _registers_all  # noqa: F401
 from clipviz.stats import paired_bootstrap
 from clipviz.synth import scenes
 
-OPTIONS: dict[str, Any] = {"scenes": 3, "photographs": 24, "mosaics": 4, "few": 6, "checks": 3, "resamples": 200}
+OPTIONS: dict[str, Any] = {"scenes": 3, "photographs": 24, "mosaics": 4, "few": 6, "checks": 2, "resamples": 200}
 
 
 def contrast(model: clipviz.Model, look: Any, target: Any) -> torch.Tensor:
@@ -142,7 +142,7 @@ def test_an_expensive_method_takes_the_first_pictures_of_the_same_order(
     tiny: clipviz.Model, pictures: Path, methods: list[str]
 ) -> None:
     source = clipviz.open_source(pictures, id="file")
-    options = OPTIONS | {"scenes": 0, "mosaics": 0, "photographs": 8, "few": 4, "checks": 0}
+    options = OPTIONS | {"scenes": 0, "mosaics": 0, "photographs": 8, "few": 4, "rare": 4, "checks": 0}
     found = clipviz.evaluate(
         source, task="explainers", model=tiny, half="dev", methods=["gradcam"], costly=0.0, **options
     )
@@ -155,6 +155,13 @@ def test_an_expensive_method_takes_the_first_pictures_of_the_same_order(
     # The half for choices has no other half to choose a threshold on, and says that it is no figure.
     assert not found.table["metric"].str.startswith("IoU").any()
     assert any("'dev' is for choices" in note for note in found.notes)
+
+
+def test_the_slower_a_method_the_fewer_pictures_it_takes() -> None:
+    plan = Plan(few=20, rare=5, checks=10, dev=10, costly=20)
+    assert plan.of_cost(20) == (plan, None) and plan.of_cost(21) == (plan, 20)
+    slowest, count = plan.of_cost(201)
+    assert (count, slowest.checks, slowest.dev) == (5, 2, 2)
 
 
 def test_saves_and_loads(league: League, tmp_path: Path) -> None:

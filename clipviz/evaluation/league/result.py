@@ -81,7 +81,7 @@ class League(Evaluation):
         drawn = named[~left_out]
         if drawn.empty:
             raise InputError(f"No method has both a {label} and a cost here: there is nothing to draw.")
-        return plots.cost_chart(
+        return plots.against_cost(
             drawn["method"].tolist(), drawn["cost"].to_numpy(), drawn["value"].to_numpy(),
             limits=drawn[["low", "high"]].to_numpy(), lines=dict(zip(rivals["method"], rivals["value"], strict=True)),
             title=f"{self.model}: {label}, {rows['world'].iloc[0]}", unit=f"{label} ({measure.better} is better)",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -24,7 +24,8 @@ _ROOM = 64_000_000  # bytes of pixels that are held at a time
 
 @dataclass(frozen=True)
 class Plan:
-    """How much is measured. A method that costs more than ``costly`` passes takes the first ``few`` pictures.
+    """How much is measured. A method of more than ``costly`` passes takes the first ``few`` pictures, and one of
+    more than ten times that the first ``rare``, with a fifth of the checks.
 
     ``checks`` pictures have insertion, deletion and what happens under random weights and another text; ``few`` have
     precision and overlap; ``dev`` other pictures choose the overlap's threshold. ``shuffled`` is a model trained on
@@ -32,12 +33,19 @@ class Plan:
     """
 
     few: int = 200
+    rare: int = 50
     checks: int = 100
     dev: int = 100
     costly: float = 20.0
     batch_size: int = 32
     seed: int = 0
     shuffled: Model | None = None
+
+    def of_cost(self, cost: float) -> tuple[Plan, int | None]:
+        """The plan for a method of ``cost`` passes, and how many pictures it takes: None for all."""
+        if cost > 10 * self.costly:
+            return replace(self, checks=self.checks // 5, dev=self.dev // 5), self.rare
+        return self, self.few if cost > self.costly else None
 
 
 @dataclass(frozen=True)
@@ -61,7 +69,8 @@ def run(
     ``bar`` is a tqdm bar to move.
     """
     costly = cost > plan.costly
-    world = world.first(min(plan.few, len(world.cases))) if costly else world
+    plan, count = plan.of_cost(cost)
+    world = world.first(count)
     threshold = math.nan if world.tiles else _threshold(entrant, world, plan, costly)
     rows: list[dict[str, Any]] = []
     for part in _parts(world, plan, rows, entrant):
@@ -178,7 +187,7 @@ def _threshold(entrant: Entrant, world: World, plan: Plan, costly: bool) -> floa
     maps: list[Any] = []
     seen_of: list[Seen] = []
     for part in _parts(world.dev.first(plan.dev), plan, [], entrant):
-        for batch in _batches(part, Plan(0, 0, 0, batch_size=plan.batch_size), costly, entrant):
+        for batch in _batches(part, replace(plan, checks=0), costly, entrant):
             texts = [batch[0].case.other if entrant.name == OTHER_TEXT else batch[0].case.text]
             model = world.untrained if entrant.name == RANDOM_WEIGHTS else world.model
             try:
