@@ -191,7 +191,8 @@ class Model:
                 raise InputError(f"This Look was made with view={image.frame.view!r}; look again for view={view!r}.")
             return image
         picture = open_image(image)
-        pixels, frame = self.prepare(picture, view)
+        with torch.inference_mode(False):  # pixels made within the caller's could not be differentiated through
+            pixels, frame = self.prepare(picture, view)
         return Look(self, pixels, picture, frame)
 
     def encode_images(
