@@ -1,5 +1,6 @@
 """How good is a model at a task? `evaluate` measures it; tasks stand in one registry, one file each."""
 
+from .league import League
 from .metrics import zero_shot_metrics
 from .registry import list_tasks, register_task
 from .result import Evaluation
@@ -8,6 +9,7 @@ from .verb import evaluate
 
 __all__ = [
     "Evaluation",
+    "League",
     "class_vectors",
     "evaluate",
     "list_tasks",

@@ -41,7 +41,7 @@ def explainers(
     tile: int | None = None,
     resamples: int = 10_000,
 ) -> Evaluation:
-    """Every method that serves the model, beside rivals that know nothing; options as in ``docs`` of the task.
+    """Every method that serves the model, beside rivals that know nothing: a `League`.
 
     ``methods`` are names or pairs of a name and options. ``scenes``, ``photographs`` (None: all), ``mosaics`` (2 x 2)
     and ``larger_mosaics`` (3 x 3) say how many; 0 leaves the world out. ``box`` is the column of x0, y0, x1, y1 in

@@ -32,7 +32,9 @@ def evaluate(
     a mapping value -> name or synonyms, or the path of a JSON with either or with rows of them (matched by value);
     by default the values themselves. ``half`` is "dev" for choices, "report" for figures, None for all.
     ``options`` of "zero_shot": ``templates``, ``synonyms`` ("all" or "first"), ``unlisted`` ("refuse" or "skip"
-    pictures whose truth is not among the labels), ``strict``. ``seed`` is recorded; zero-shot draws nothing.
+    pictures whose truth is not among the labels), ``strict``; of "explainers", which measures every map of the model:
+    ``methods``, ``scenes``, ``photographs``, ``mosaics``, ``box`` (see `clipviz.evaluation.explainers`). ``seed`` is
+    recorded; zero-shot draws nothing.
     Damaged pictures are listed in ``.failed``. Raises ModelError without a model, else InputError, DataError or
     PromptError. Radford et al. 2021, section 3.1 (arXiv 2103.00020).
 

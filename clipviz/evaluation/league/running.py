@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any
 
+import numpy as np
 import torch
 from PIL import Image
 
@@ -20,6 +22,8 @@ from .measures import MEASURES, about_text, faithfulness, in_region, in_tile, li
 from .worlds import Case, Shown, World, vectors_of
 
 _ROOM = 64_000_000  # bytes of pixels that are held at a time
+_NOTHING: Mapping[str, float] = MappingProxyType({})
+_SAME = 1e-4  # of the largest value: maps nearer than this are the same
 
 
 @dataclass(frozen=True)
@@ -68,13 +72,14 @@ def run(
     A picture on which the method fails, or that cannot be opened, has a row with the reason and NaN for the rest.
     ``bar`` is a tqdm bar to move.
     """
-    costly = cost > plan.costly
     plan, count = plan.of_cost(cost)
     world = world.first(count)
-    threshold = math.nan if world.tiles else _threshold(entrant, world, plan, costly)
+    # A costly method fills batches of its own, and may draw for each picture.
+    alone = cost > plan.costly or mixes(entrant, world, plan)
+    threshold = math.nan if world.tiles else _threshold(entrant, world, plan, alone)
     rows: list[dict[str, Any]] = []
     for part in _parts(world, plan, rows, entrant):
-        for batch in _batches(part, plan, costly, entrant):
+        for batch in _batches(part, plan, alone, entrant):
             rows += _measured(entrant, world, plan, batch, threshold)
             if bar is not None:
                 bar.update(len(batch))
@@ -107,9 +112,27 @@ def _seen(world: World, shown: Shown, plan: Plan) -> Seen:
     return Seen(shown.place, world.cases[shown.place], pixels[0], frame, shown.region, shown.picture if again else None)
 
 
-def _batches(part: Sequence[Seen], plan: Plan, costly: bool, entrant: Entrant) -> Iterator[list[Seen]]:
+def mixes(entrant: Entrant, world: World, plan: Plan) -> bool:
+    """Whether pictures that go through a method together get other maps than alone: it takes them for tiles of one.
+
+    Tried on two pictures. True too where there are not two, or where the method fails on them.
+    """
+    if not entrant.method:
+        return False
+    tried = [s for s in world.load(range(min(4, len(world.cases)))) if not isinstance(s, tuple)][:2]
+    try:
+        seen = [_seen(world, shown, plan) for shown in tried]
+        text = [seen[0].case.text]
+        together = _maps(entrant, world, world.model, seen, text)
+        alone = np.concatenate([_maps(entrant, world, world.model, [one], text) for one in seen])
+        return len(seen) < 2 or bool(np.abs(together - alone).max() > _SAME * np.abs(alone).max())
+    except Exception:  # then each picture has its own reason
+        return True
+
+
+def _batches(part: Sequence[Seen], plan: Plan, alone: bool, entrant: Entrant) -> Iterator[list[Seen]]:
     """Pictures that are asked the same texts, together: one text, or also another where the two are compared."""
-    if costly:  # it fills batches of its own, and may draw for each picture
+    if alone:
         yield from ([seen] for seen in part)
         return
     same: dict[tuple[int, int], list[Seen]] = defaultdict(list)
@@ -165,7 +188,7 @@ def _rows(entrant: Entrant, world: World, plan: Plan, batch: Sequence[Seen], thr
         for name, of_other in zip(("weights", "labels"), others, strict=False):
             for i, values in enumerate(found):
                 values[name] = likeness_of(maps[i, 0], of_other[i, 0])
-    return [_row(entrant, world, seen.case, **values) for seen, values in zip(batch, found, strict=True)]
+    return [_row(entrant, world, seen.case, values=values) for seen, values in zip(batch, found, strict=True)]
 
 
 def _maps(
@@ -180,14 +203,14 @@ def _maps(
     )
 
 
-def _threshold(entrant: Entrant, world: World, plan: Plan, costly: bool) -> float:
+def _threshold(entrant: Entrant, world: World, plan: Plan, alone: bool) -> float:
     """The one with the best mean overlap on pictures of ``dev``; NaN where there are none or no map can be made."""
     if world.dev is None or not plan.dev:
         return math.nan
     maps: list[Any] = []
     seen_of: list[Seen] = []
     for part in _parts(world.dev.first(plan.dev), plan, [], entrant):
-        for batch in _batches(part, replace(plan, checks=0), costly, entrant):
+        for batch in _batches(part, replace(plan, checks=0), alone, entrant):
             texts = [batch[0].case.other if entrant.name == OTHER_TEXT else batch[0].case.text]
             model = world.untrained if entrant.name == RANDOM_WEIGHTS else world.model
             try:
@@ -200,7 +223,9 @@ def _threshold(entrant: Entrant, world: World, plan: Plan, costly: bool) -> floa
     return best_threshold(maps, [s.region for s in seen_of], frames=[s.frame for s in seen_of]).threshold
 
 
-def _row(entrant: Entrant, world: World, case: Case, *, reason: str = "", **values: Any) -> dict[str, Any]:
+def _row(
+    entrant: Entrant, world: World, case: Case, *, reason: str = "", values: Mapping[str, float] = _NOTHING
+) -> dict[str, Any]:
     about = {"world": world.name, "id": case.id, "half": world.half, "group": case.group,
              "text": world.prompts[case.text].text, "method": entrant.name, "reason": reason}  # fmt: skip
     return {**about, **{name: float(values.get(name, math.nan)) for name in ("area", *MEASURES)}}
