@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import inspect
+import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -30,10 +31,13 @@ _OURS = ("self", "model", "target_layers", "reshape_transform", "kwargs")
 
 def _bridge(name: str) -> Explainer:
     """The explainer of a class of the installed pytorch-grad-cam; InputError where there is none of this name."""
+    drawn = random.getstate()
     try:
         import pytorch_grad_cam
     except ImportError as error:
         raise InputError(f"'{PREFIX}:{name}' needs pytorch-grad-cam: pip install grad-cam.") from error
+    finally:
+        random.setstate(drawn)  # something that it imports draws
     known = {key: kind for key, kind in vars(pytorch_grad_cam).items() if _is_cam(kind)}
     if name not in known:
         raise InputError(f"The installed pytorch-grad-cam has no CAM {name!r}. {nearest(name, known)}")
@@ -97,7 +101,7 @@ def _run(
             wanted = FinerWeightedTarget(j, others, alpha) if finer else ClassifierOutputTarget(j)
             cam = None
             try:
-                with _numpy_seed(seed):
+                with _numpy_seed(seed), torch.random.fork_rng(devices=[]):
                     cam = kind(network, layers, partial(as_grid, model=model), **made)
                     found = cam(look.pixels.detach(), [wanted] * len(look.pixels), **called)
             except (AttributeError, IndexError, TypeError, ValueError) as error:
