@@ -20,11 +20,12 @@ from .ways import Way
 
 # A map that orders the places as a bell over the centre does, to this degree, says that pictures have a middle.
 CENTRE_LIMIT = 0.9
-# |rank correlation| with the map under random weights, above which a map is of the picture rather than of the model.
+# Mean |rank correlation| with the maps under random weights, above which a map is of the picture rather than of the model.
 # Looser than the 0.3 that a mean over many pictures must keep: a map of 7 x 7 cells reaches 0.3 by chance.
 RANDOM_LIMIT = 0.5
 
 
+DRAWS = 3  # of random weights: one draw may resemble, or oppose, any map of a few cells
 STEPS = 12  # in which the places are put in, most important first
 
 
@@ -32,7 +33,8 @@ STEPS = 12  # in which the places are put in, most important first
 class Rivalry:
     """How near a map comes to its rivals; NaN where it was not measured, or a map is constant and orders nothing.
 
-    ``centre`` and ``random`` are rank correlations with a bell over the middle, and with the map under random weights;
+    ``centre`` is the rank correlation with a bell over the middle, ``random`` the mean of its absolute value with the
+    maps under `DRAWS` draws of random weights;
     ``insertion`` is the area under the score as the places appear, and ``centre_insertion`` from the centre outwards.
     """
 
@@ -47,7 +49,7 @@ class Rivalry:
 
     @property
     def like_random(self) -> bool:
-        return abs(self.random) > RANDOM_LIMIT
+        return self.random > RANDOM_LIMIT
 
     def notes(self, name: str) -> list[str]:
         """In words, what is to be doubted."""
@@ -64,19 +66,19 @@ class Rivalry:
             )
         if self.like_random:
             found.append(
-                f"{name} is no better than its own map under random weights (rank correlation {self.random:+.2f}, "
-                f"limit {RANDOM_LIMIT} either way): it shows the picture, not what the model has learnt."
+                f"{name} is no better than its own map under random weights (|rank correlation| {self.random:.2f}, "
+                f"limit {RANDOM_LIMIT}): it shows the picture, not what the model has learnt."
             )
         return found
 
 
 class Rivals:
-    """What maps of one picture and text are held against; of the models' random copies one is kept at a time."""
+    """What maps of one picture and text are held against; the random copies of one model are kept at a time."""
 
     def __init__(self, prompt: Prompt, asked: Mapping[str, Any], seed: int):
         self.prompt, self.asked, self.seed = prompt, asked, seed
         self._of: Model | None = None
-        self._copy: Look | None = None
+        self._copies: list[Look] = []
         self._centres: dict[tuple[Model, tuple[int, int]], float] = {}
 
     def centre(self, heatmap: Heatmap) -> Rivalry:
@@ -103,14 +105,17 @@ class Rivals:
 
     def _random(self, way: Way, heatmap: Heatmap, look: Look) -> float:
         try:
-            if self._copy is None or self._of is not way.model:
-                copy = randomised(way.model, self.seed)
-                self._of, self._copy = way.model, copy.look(look.picture, look.frame.view)
-            question = Question(self._copy.model, self.prompt, way.method, way.options, **self.asked)
-            other = question.row(self._copy, heatmap.origin)[0]
+            if self._of is not way.model:
+                copies = (randomised(way.model, self.seed + i) for i in range(DRAWS))
+                self._copies = [copy.look(look.picture, look.frame.view) for copy in copies]
+                self._of = way.model
+            found = []
+            for copy in self._copies:
+                question = Question(copy.model, self.prompt, way.method, way.options, **self.asked)
+                found.append(abs(rank_correlation(heatmap.values, question.row(copy, heatmap.origin)[0].values)))
         except ClipvizError:  # a model that open_clip runs has no weights of ours to draw
             return math.nan
-        return rank_correlation(heatmap.values, other.values)
+        return float(np.mean(found))
 
 
 def _insertion(question: Question, look: Look, values: np.ndarray, seed: int) -> float:

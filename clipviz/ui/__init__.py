@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,8 +11,10 @@ from ..errors import ClipvizError
 
 if TYPE_CHECKING:
     from ..model import Model
+    from .depth import DepthSlider
     from .live import LiveCurves
     from .panel import Panel
+    from .versus import TwoTexts
 
 
 def workbench(
@@ -54,4 +56,54 @@ def live_curves(out: str | Path, *, seconds: float = 3.0) -> LiveCurves:
     return LiveCurves(out, seconds)
 
 
-__all__ = ["live_curves", "workbench"]
+def depth_slider(
+    picture: Any,
+    text: str,
+    *,
+    model: Model | None = None,
+    method: str | None = None,
+    view: str | None = None,
+    masks: Mapping[str, Any] | None = None,
+) -> DepthSlider:
+    """A panel for notebooks: the map of one method through the layers of a network, a slider choosing the layer.
+
+    ``picture`` is anything that `open_image` takes, or a `Look`. Text and method can be changed in the panel;
+    ``masks`` (caption -> mask [H, W]) say where things are, so that it tells whether the peak is on what was named.
+    ``panel.heatmap`` is the `Heatmap` in view, ``panel.comparison`` all layers, ``panel.error`` what went wrong last,
+    told in the panel. Raises ClipvizError without ipywidgets, and as `clipviz.through_depth` for what is passed here.
+
+        >>> clipviz.ui.depth_slider("photo.jpg", "a red circle", method="gradcam")  # doctest: +SKIP
+    """
+    if find_spec("ipywidgets") is None:
+        raise ClipvizError('The slider needs ipywidgets, which is not installed: pip install "clipviz[notebook]".')
+    from .depth import DepthSlider
+
+    return DepthSlider(picture, text, model=model, method=method, view=view, masks=masks)
+
+
+def two_texts(
+    picture: Any,
+    text: str,
+    other: str,
+    *,
+    model: Model | None = None,
+    method: str | None = None,
+    view: str | None = None,
+    masks: Mapping[str, Any] | None = None,
+) -> TwoTexts:
+    """A panel for notebooks: two texts over one picture, each alone and the first rather than the second.
+
+    The contrast is the margin of the cosines or the softmax among the two. The arguments are those of `depth_slider`.
+    ``panel.heatmaps`` are the three in view, ``panel.heatmap`` the contrast, ``panel.error`` what went wrong last, told
+    in the panel. Raises ClipvizError without ipywidgets, and as `clipviz.explain` for what is passed here.
+
+        >>> clipviz.ui.two_texts("photo.jpg", "a dog", "a cat")  # doctest: +SKIP
+    """
+    if find_spec("ipywidgets") is None:
+        raise ClipvizError('The panel needs ipywidgets, which is not installed: pip install "clipviz[notebook]".')
+    from .versus import TwoTexts
+
+    return TwoTexts(picture, text, other, model=model, method=method, view=view, masks=masks)
+
+
+__all__ = ["depth_slider", "live_curves", "two_texts", "workbench"]

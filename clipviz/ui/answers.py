@@ -83,7 +83,7 @@ class Answers:
 
     def _model(self, name: str) -> tuple[Model, tuple[str, ...]]:
         if name not in self._models:
-            with _noted() as said:
+            with noted() as said:
                 model = self._choices[name]() if name in self._choices else named_model(name)
             self._models[name] = model, tuple(said)
         return self._models[name]
@@ -102,7 +102,7 @@ class Answers:
         """The answer. Raises ClipvizError where picture, text or model cannot be had."""
         model, notes = self._model(question.model)
         look = self.look(question.picture, question.model, question.view)
-        with _noted() as said:
+        with noted() as said:
             heatmap = gradcam(look, question.text, model=model, against=question.against.strip() or None)
         answers = question.picture.answers
         if not answers and (domain := model.card.get("domain")):
@@ -116,7 +116,7 @@ class Answers:
 
 
 @contextmanager
-def _noted() -> Iterator[list[str]]:
+def noted() -> Iterator[list[str]]:
     """Within it, warnings of ours are kept as sentences for the panel. Others go where they went before."""
     said: list[str] = []
     with warnings.catch_warnings(record=True) as caught:

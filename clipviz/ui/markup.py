@@ -56,27 +56,34 @@ def title(answer: Answer) -> str:
     """The text and its score."""
     heatmap = answer.heatmap
     against = f" against {' and '.join(map(repr, heatmap.against))}" if heatmap.against else ""
-    kind = "difference of cosines" if heatmap.against else "cosine"
+    probable = heatmap.provenance.get("contrast") == "softmax"
+    kind = "probability" if probable else "difference of cosines" if heatmap.against else "cosine"
+    score = f"{heatmap.score:.3f}" if probable else f"{heatmap.score:+.3f}"
     return (
         f'<p class="clipviz-head"><b>{escape(heatmap.prompt + against)}</b>'
-        f'<span>{kind} <span class="clipviz-score">{heatmap.score:+.3f}</span></span></p>'
+        f'<span>{kind} <span class="clipviz-score">{score}</span></span></p>'
     )
+
+
+def seen(answer: Answer) -> str:
+    """What is in the figure in words, and whether that is right, where it is known."""
+    lines = [describe(answer.heatmap)]
+    if answer.found is not None:
+        lines.append("The peak lies on it." if answer.found else "The peak lies elsewhere: the model is wrong here.")
+    return quiet(" ".join(lines))
+
+
+def note(words: str) -> str:
+    return f'<p class="clipviz-note">{escape(words)}</p>'
 
 
 def notes(answer: Answer) -> str:
     """What is in the figure in words, where it came from, and what to keep in mind."""
     heatmap = answer.heatmap
     h, w = heatmap.values.shape
-    lines = [describe(heatmap)]
-    if answer.found is not None:
-        lines.append("The peak lies on it." if answer.found else "The peak lies elsewhere: the model is wrong here.")
     model = heatmap.provenance.get("model", {}).get("model", "?")
     about = f"{model}, {heatmap.method}, {heatmap.frame.view} view, {h} x {w} cells"
-    return (
-        quiet(" ".join(lines))
-        + quiet(about)
-        + "".join(f'<p class="clipviz-note">{escape(note)}</p>' for note in answer.notes)
-    )
+    return seen(answer) + quiet(about) + "".join(map(note, answer.notes))
 
 
 def scale(answer: Answer, strength: float) -> str:
