@@ -20,7 +20,7 @@ from .ways import Way
 
 # A map that orders the places as a bell over the centre does, to this degree, says that pictures have a middle.
 CENTRE_LIMIT = 0.9
-# Mean |rank correlation| with the maps under random weights, above which a map is of the picture rather than of the model.
+# Mean |rank correlation| with the maps under random weights, above which a map is of the picture and not of the model.
 # Looser than the 0.3 that a mean over many pictures must keep: a map of 7 x 7 cells reaches 0.3 by chance.
 RANDOM_LIMIT = 0.5
 
