@@ -2,8 +2,8 @@
 
 from .comparing import compare, through_depth
 from .comparison import Comparison
-from .heatmap import Heatmap
 from .heads import head_ranking
+from .heatmap import Heatmap
 from .heatmaps import Heatmaps
 from .registry import list_explainers, register_explainer
 from .tokens import token_attribution
