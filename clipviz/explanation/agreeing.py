@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from functools import cache
+from itertools import combinations_with_replacement
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from .heatmap import Heatmap
-from .metrics import rank_correlation, top_region_iou
+from .metrics import top_region
 from .rivals import Rivalry
 
 if TYPE_CHECKING:
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
 
 TOP = 0.2  # the share of the pixels that is the top region of a map
 SIDE = 256  # maps are compared at the picture's own pixels, or at so many of its longest side where it is larger
+
+_Part = tuple[int, int, int, int]  # rows from, to; columns from, to
 
 
 def agreements(names: Sequence[str], heatmaps: Sequence[Heatmap]) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -27,31 +31,39 @@ def agreements(names: Sequence[str], heatmaps: Sequence[Heatmap]) -> tuple[pd.Da
     import pandas as pd
 
     maps = [None if h.constant else h.on_image(longest=SIDE) for h in heatmaps]
-    both = []
-    measures: tuple[Callable[[np.ndarray, np.ndarray], float], ...] = (
-        rank_correlation, lambda a, b: top_region_iou(a, b, TOP)
-    )  # fmt: skip
-    for measure in measures:
-        table = np.full((len(maps), len(maps)), math.nan)
-        for i, a in enumerate(maps):
-            for j, b in enumerate(maps[:i]):
-                table[i, j] = table[j, i] = _between(a, b, measure)
-            table[i, i] = math.nan if a is None else 1.0
-        both.append(pd.DataFrame(table, index=list(names), columns=list(names)))
-    return both[0], both[1]
+
+    @cache  # a map is put in order once, not once for each that it is compared with
+    def ordered(i: int, part: _Part) -> tuple[np.ndarray | None, np.ndarray]:
+        top, bottom, left, right = part
+        cells = maps[i][top:bottom, left:right]  # type: ignore[index]
+        return _unit_ranks(cells), top_region(cells, TOP, seed=(0, i))  # each map draws its own lots for ties
+
+    both = np.full((2, len(maps), len(maps)), math.nan)
+    for i, j in combinations_with_replacement(range(len(maps)), 2):
+        if part := _seen_by_both(maps[i], maps[j]):
+            (one, one_top), (other, other_top) = ordered(i, part), ordered(j, part)
+            if one is not None and other is not None:
+                alike = 1.0 if i == j else float(np.clip(one @ other, -1, 1))
+                both[:, i, j] = both[:, j, i] = alike, (one_top & other_top).sum() / (one_top | other_top).sum()
+    ranks, tops = (pd.DataFrame(table, index=list(names), columns=list(names)) for table in both)
+    return ranks, tops
 
 
-def _between(
-    a: np.ndarray | None, b: np.ndarray | None, measure: Callable[[np.ndarray, np.ndarray], float]
-) -> float:  # fmt: skip
+def _unit_ranks(cells: np.ndarray) -> np.ndarray | None:
+    """The cells' ranks less their mean, of length 1, so that a product of two is Spearman's; None of equal cells."""
+    from scipy.stats import rankdata
+
+    ranks = rankdata(cells) - (cells.size + 1) / 2
+    return ranks / np.linalg.norm(ranks) if np.ptp(cells) else None
+
+
+def _seen_by_both(a: np.ndarray | None, b: np.ndarray | None) -> _Part | None:
+    """The rectangle of the picture that both maps saw."""
     if a is None or b is None:
-        return math.nan
+        return None
     seen = ~(np.isnan(a) | np.isnan(b))  # a rectangle, as what each saw is one
     rows, columns = np.flatnonzero(seen.any(axis=1)), np.flatnonzero(seen.any(axis=0))
-    if not len(rows):
-        return math.nan
-    part = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    return measure(a[part], b[part])
+    return (rows[0], rows[-1] + 1, columns[0], columns[-1] + 1) if len(rows) else None
 
 
 def table_of(
