@@ -27,7 +27,7 @@ from clipviz.explanation.verbs import gradcam as _registers_all  # noqa: F401
 from clipviz.stats import paired_bootstrap
 from clipviz.synth import scenes
 
-OPTIONS: dict[str, Any] = {"scenes": 3, "photographs": 24, "mosaics": 4, "few": 6, "checks": 2, "resamples": 200}
+OPTIONS: dict[str, Any] = {"scenes": 3, "photographs": 24, "mosaics": 4, "few": 6, "checks": 2, "resamples": 100}
 
 
 def contrast(model: clipviz.Model, look: Any, target: Any) -> torch.Tensor:
@@ -101,8 +101,8 @@ def test_every_number_can_be_had_again_from_the_items(league: League) -> None:
         (league.table["world"] == "photographs, all boxes") & (league.table["metric"] == "pointing")
     ].set_index("method").loc["contrast"]  # fmt: skip
     both = wide[["contrast", "gradcam"]].dropna()
-    own = paired_bootstrap(both["contrast"], resamples=200, seed=3)
-    paired = paired_bootstrap(both["contrast"], both["gradcam"], resamples=200, seed=3)
+    own = paired_bootstrap(both["contrast"], resamples=100, seed=3)
+    paired = paired_bootstrap(both["contrast"], both["gradcam"], resamples=100, seed=3)
     assert (row["value"], row["low"], row["high"], row["n"]) == (own.estimate, own.low, own.high, own.n)
     assert [row["difference"], row["difference_low"], row["difference_high"]] == pytest.approx(
         [paired.estimate, paired.low, paired.high]

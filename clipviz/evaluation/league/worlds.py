@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -64,16 +64,24 @@ class World:
     dev: World | None = None
     left_out: tuple[tuple[str, str], ...] = ()
     notes: tuple[str, ...] = ()
+    # What is made once, for this world and every part of it.
+    _made: dict[str, Any] = field(default_factory=dict, repr=False)
 
-    @cached_property
+    @property
     def vectors(self) -> torch.Tensor:
         """Of the texts [T, E], by the model."""
-        return vectors_of(self.model, self.prompts)
+        if "vectors" not in self._made:
+            self._made["vectors"] = vectors_of(self.model, self.prompts)
+        found: torch.Tensor = self._made["vectors"]
+        return found
 
-    @cached_property
+    @property
     def untrained(self) -> Model:
         """The model with weights that were never trained."""
-        return randomised(self.model, self.seed)
+        if "untrained" not in self._made:
+            self._made["untrained"] = randomised(self.model, self.seed)
+        found: Model = self._made["untrained"]
+        return found
 
     def first(self, count: int | None) -> World:
         """The world of the first ``count`` cases."""
