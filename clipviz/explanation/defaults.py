@@ -8,7 +8,7 @@ from ..model import Model
 from .registry import list_explainers
 
 # One a kind of network, and the options that it won with.
-DEFAULTS: dict[str, str] = {"vit": "gradcam", "resnet": "gradcam", "other": "occlusion"}
+DEFAULTS: dict[str, str] = {"vit": "consensus", "resnet": "gradcam", "other": "occlusion"}
 DEFAULT_OPTIONS: dict[str, dict[str, Any]] = {"vit": {}, "resnet": {}, "other": {}}
 
 # One or two of each family, so that those who agree agree for different reasons; none that takes many seconds.
@@ -19,7 +19,7 @@ def default_method(model: Model) -> str:
     """The method that `explain` takes for this model where none is named.
 
     >>> default_method(clipviz.load())  # doctest: +SKIP
-    'gradcam'
+    'consensus'
     """
     return DEFAULTS[model.kind]
 
