@@ -20,10 +20,9 @@ from PIL import Image
 
 import clipviz
 from clipviz.explanation.methods.places import spatial_tap
-from clipviz.explanation.registry import find_explainer
-from clipviz.explanation.verbs import _Question
+from clipviz.explanation.origin import Origin
+from clipviz.explanation.question import Question
 from clipviz.model import Look
-from clipviz.text import as_prompts
 
 PROMPTS = [f"a photo of a {thing}" for thing in ("dog", "cat", "tree", "house", "car", "boat", "bird", "chair")]
 
@@ -81,8 +80,10 @@ def main() -> None:
         layer = visual.layer4 if name == "RN50" else visual.transformer.resblocks[-1].ln_1
         reshape = None if name == "RN50" else tokens_to_grid
 
-        gradcam = find_explainer("gradcam", model)  # what `explain` does for a picture once the texts are vectors
-        asked = {n: _Question(model, gradcam, as_prompts(PROMPTS[:n]), None, False, {}) for n in (1, 8)}
+        # what `explain` does for a picture once the texts are vectors
+        asked = {n: Question(model, PROMPTS[:n], "gradcam") for n in (1, 8)}
+
+        origin = Origin.of(picture, picture)
 
         def look() -> Look:
             return Look(model, pixels, picture, frame)  # noqa: B023 - used within the iteration
@@ -92,7 +93,7 @@ def main() -> None:
                 model.clip.visual(pixels)  # noqa: B023 - used within the iteration
 
         def ours(n: int) -> np.ndarray:
-            return np.stack([heatmap.values for heatmap in asked[n].row(look())])  # noqa: B023
+            return np.stack([heatmap.values for heatmap in asked[n].row(look(), origin)])  # noqa: B023
 
         peer = GradCAM(model=visual, target_layers=[layer], reshape_transform=reshape)
 

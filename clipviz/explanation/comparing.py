@@ -68,7 +68,7 @@ def through_depth(
     seed: int = 0,
     **options: Any,
 ) -> Comparison:
-    """The map of one method through the depth of the network: a `Comparison` by layer, the first layer first.
+    """The map of one method (Grad-CAM) through the depth of the network: a `Comparison` by layer, the first first.
 
     ``layers`` are what the method takes as ``layer``; without, every block of a ViT, or the four stages of a ResNet.
     ``options`` go to the method, the rest is as in `compare`. Raises InputError for a method that has no layer to

@@ -11,6 +11,9 @@ from .registry import list_explainers
 DEFAULTS: dict[str, str] = {"vit": "consensus", "resnet": "gradcam", "other": "occlusion"}
 DEFAULT_OPTIONS: dict[str, dict[str, Any]] = {"vit": {}, "resnet": {}, "other": {}}
 
+# Through the depth of a network, where the default has no layer to choose.
+LAYERED = "gradcam"
+
 # One or two of each family, so that those who agree agree for different reasons; none that takes many seconds.
 REPRESENTATIVES = ("gradcam", "legrad", "grad_eclip", "relevance", "maskclip", "gem", "head_decomposition", "occlusion")
 

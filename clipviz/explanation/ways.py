@@ -10,7 +10,7 @@ from typing import Any
 from ..clip import ViTConfig
 from ..errors import InputError
 from ..model import Model
-from .defaults import default_method, default_options, representatives
+from .defaults import LAYERED, default_method, default_options, representatives
 from .registry import find_explainer, list_explainers
 
 
@@ -61,7 +61,7 @@ def by_model(models: Any, methods: Any) -> list[Way]:
 
 def by_layer(model: Model, method: str | None, layers: Any, options: Mapping[str, Any]) -> list[Way]:
     """A way for each layer, all of them where None. InputError for a method that has none to choose."""
-    name = default_method(model) if method is None else method
+    name = LAYERED if method is None else method
     if not has_layer(name, model):
         fit = [other for other in list_explainers(model)["name"] if has_layer(other, model)]
         raise InputError(f"{name!r} has no layer to choose; these have: {', '.join(fit) or 'none for this model'}.")

@@ -1,4 +1,4 @@
-"""The first notebook in a real JupyterLab, in a real Chromium: a person runs it and uses the panel."""
+"""Notebooks in a real JupyterLab, in a real Chromium: a person runs them and uses the panels."""
 
 from __future__ import annotations
 
@@ -39,14 +39,15 @@ def free_port():
 
 @pytest.fixture
 def lab(tmp_path, require):
-    """The address of a JupyterLab over a copy of the notebook; the server is ended afterwards."""
+    """The address of a JupyterLab over copies of the notebooks; the server is ended afterwards."""
     try:
         import jupyterlab  # noqa: F401
     except ImportError:
         require(False, 'JupyterLab is not installed: pip install "clipviz[notebook]"')
     work, state = tmp_path / "work", tmp_path / "jupyter"
     work.mkdir()
-    shutil.copyfile(ROOT / "notebooks" / "01_gradcam.ipynb", work / "01_gradcam.ipynb")
+    for path in (ROOT / "notebooks").glob("*.ipynb"):
+        shutil.copyfile(path, work / path.name)
     quiet = state / "settings" / "@jupyterlab" / "apputils-extension" / "notification.jupyterlab-settings"
     quiet.parent.mkdir(parents=True)
     quiet.write_text(json.dumps({"fetchNews": "false", "checkForUpdates": False}))
@@ -123,14 +124,14 @@ def errors_in(notebook):
 
 
 def open_and_run(page, lab, notebook):
-    """Open the notebook, run all cells by the menu, and give the panel when it is there."""
-    page.goto(f"{lab}/lab/tree/01_gradcam.ipynb?token={TOKEN}", timeout=START_S * 1000)
+    """Open the notebook, run all cells by the menu, and give the last panel when it is there."""
+    page.goto(f"{lab}/lab/tree/{notebook.name}?token={TOKEN}", timeout=START_S * 1000)
     page.locator(".jp-Notebook .jp-Cell").first.wait_for(timeout=START_S * 1000)
     # Not the notebook's own indicator: that says idle while the kernel still connects, and Run would ask for a kernel.
     page.get_by_text("Python 3 (ipykernel) | Idle").wait_for(timeout=START_S * 1000)
     page.locator(".lm-MenuBar-itemLabel", has_text=re.compile("^Run$")).click()
     page.locator(".lm-Menu-itemLabel", has_text=re.compile("^Run All Cells$")).click()
-    panel, last = page.locator(".clipviz-panel"), page.locator(".jp-CodeCell .jp-InputPrompt").last
+    panel, last = page.locator(".clipviz-panel").last, page.locator(".jp-CodeCell .jp-InputPrompt").last
     until = time.monotonic() + RUN_S
     waiting = time.monotonic()
     while not panel.is_visible():
@@ -212,6 +213,63 @@ def test_a_person_uses_the_panel(lab, page, tmp_path):
     unlike(src)
     assert figure.evaluate("image => [image.naturalWidth, image.naturalHeight]") == [90, 60]
     page.screenshot(path=tmp_path / "4-upload.png")
+
+    assert page.locator(".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.error']").count() == 0
+    ours = [line for line in said if not LABS_OWN.search(line)]
+    assert not ours, "\n".join(ours)
+
+
+def test_a_person_moves_through_the_layers_and_sets_texts_against_each_other(lab, page, tmp_path):
+    from playwright.sync_api import expect
+
+    expect.set_options(timeout=ANSWER_MS)
+    said = []
+    page.on("console", lambda m: m.type == "error" and said.append(f"{m.text} ({m.location.get('url', '')})"))
+    page.on("pageerror", lambda error: said.append(f"uncaught: {error}"))
+    page.set_default_timeout(ANSWER_MS)
+    versus = open_and_run(page, lab, tmp_path / "work" / "02_explainers.ipynb")
+    depth = page.locator(".clipviz-panel").first
+
+    # the slider, by the keyboard: another drawing of another layer, the same score
+    depth.scroll_into_view_if_needed()
+    figure, readout = depth.locator("img.clipviz-figure"), depth.locator(".widget-readout")
+    expect(readout).to_have_text("3")
+    assert figure.evaluate("image => image.naturalWidth") == 224
+    page.screenshot(path=tmp_path / "1-last-layer.png")
+    score, last = depth.locator(".clipviz-score").inner_text(), figure.get_attribute("src")
+    depth.get_by_role("slider").focus()
+    depth.get_by_role("slider").press("ArrowLeft")
+    expect(readout).to_have_text("2")
+    expect(figure).not_to_have_attribute("src", last)
+    expect(depth).to_contain_text("Rank correlation with the map of layer 3")
+    expect(depth.locator(".clipviz-score")).to_have_text(score)
+    depth.get_by_label("Method", exact=True).select_option("legrad")
+    expect(depth).to_contain_text("legrad, crop view")
+    expect(readout).to_have_text("2")
+    depth.get_by_label("Text", exact=True).fill("")
+    depth.get_by_label("Text", exact=True).press("Enter")
+    expect(depth.get_by_role("alert")).to_contain_text("empty")
+    expect(figure).to_have_class(re.compile("clipviz-stale"))
+    page.screenshot(path=tmp_path / "2-no-text.png")
+
+    # two texts: three figures, a probability, and a text against itself
+    versus.scroll_into_view_if_needed()
+    figures, titles = versus.locator("img.clipviz-figure"), versus.locator(".clipviz-head")
+    expect(figures).to_have_count(3)
+    expect(titles.last).to_contain_text("difference of cosines")
+    page.screenshot(path=tmp_path / "3-two-texts.png")
+    old = figures.last.get_attribute("src")
+    versus.get_by_label("Contrast", exact=True).select_option(label="softmax: probability among the two")
+    expect(titles.last).to_contain_text("probability")
+    versus.get_by_label("Against", exact=True).fill("a blue triangle")
+    versus.get_by_label("Against", exact=True).press("Enter")
+    expect(titles.nth(1)).to_contain_text("a blue triangle")
+    expect(figures.last).not_to_have_attribute("src", old)
+    page.screenshot(path=tmp_path / "4-softmax.png")
+    versus.get_by_label("Text", exact=True).fill("a blue triangle")
+    versus.get_by_label("Text", exact=True).press("Enter")
+    expect(versus.get_by_role("alert")).to_contain_text("against itself")
+    page.screenshot(path=tmp_path / "5-itself.png")
 
     assert page.locator(".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.error']").count() == 0
     ours = [line for line in said if not LABS_OWN.search(line)]

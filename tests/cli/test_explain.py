@@ -41,7 +41,16 @@ def test_explain_does_what_the_function_does(picture: Path, tmp_path: Path) -> N
 def test_a_folder_and_what_is_damaged_in_it(picture: Path, tmp_path: Path) -> None:
     (picture.parent / "broken.png").write_bytes(b"no picture")
     result = run(
-        "explain", picture.parent, "--text", "a red circle", "--option", "layer=2", "--out", tmp_path / "x.csv"
+        "explain",
+        picture.parent,
+        "--text",
+        "a red circle",
+        "--method",
+        "gradcam",
+        "--option",
+        "layer=2",
+        "--out",
+        tmp_path / "x.csv",
     )
     assert result.exit_code == 0, result.output
     assert "Left out broken.png: " in result.stderr
@@ -79,7 +88,7 @@ def test_compare_by_method_model_and_layer(picture: Path, tmp_path: Path) -> Non
         (("explain", "nowhere.png", "--text", "a"), "No picture could be opened, the first: There is no file"),
         (("explain", "{picture}", "--text", "a", "--method", "gradcan"), "Did you mean 'gradcam'"),
         (("explain", "{picture}", "--text", "a", "--option", "layer"), "is not KEY=VALUE"),
-        (("explain", "{picture}", "--text", "a", "--option", "lyer=1"), "'lyer'.*'layer'"),
+        (("explain", "{picture}", "--text", "a", "--method", "gradcam", "--option", "lyer=1"), "'lyer'.*'layer'"),
         (("explain", "{picture}", "--text", "a", "--layer", "1", "--option", "layer=1"), "given twice"),
         (("explain", "{picture}", "--text", "a", "--out", "x.jpg"), r"\.png, \.npz, \.html, \.csv"),
         (("compare", "{picture}", "a", "--out", "x.jpg"), r"\.png, \.npz, \.html, \.csv"),

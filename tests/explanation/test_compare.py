@@ -14,7 +14,7 @@ from PIL import Image
 
 import clipviz
 from clipviz.errors import ClipvizWarning, DataError, InputError, ModelError
-from clipviz.explanation.defaults import REPRESENTATIVES, representatives
+from clipviz.explanation.defaults import REPRESENTATIVES, default_method, representatives
 from clipviz.explanation.registry import _REGISTRY
 from clipviz.explanation.rivals import CENTRE_LIMIT, RANDOM_LIMIT, Rivalry
 from clipviz.model import Look, Model
@@ -111,7 +111,8 @@ def test_of_different_grids_the_pixels_are_compared(vit: Model, picture: Image.I
 
 def test_by_default_each_family_is_there(model: Model, picture: Image.Image) -> None:
     names = representatives(model)
-    assert names[0] == "gradcam" and set(names) <= {*REPRESENTATIVES}
+    assert names[0] == default_method(model) and "gradcam" in names
+    assert set(names) <= {default_method(model), *REPRESENTATIVES}
     assert len(names) >= 3
     found = clipviz.compare(picture, "a dog", model=model, checks=False)
     assert found.names == names and not found.notes
@@ -126,7 +127,7 @@ def test_what_cannot_be_done_is_left_out_only_where_nobody_named_it(
     clipviz.register_explainer("flat", broken, replace=True)
     monkeypatch.setattr("clipviz.explanation.defaults.REPRESENTATIVES", ("flat", "ramp"))
     found = clipviz.compare(picture, "a dog", model=vit, checks=False)
-    assert found.names == ("gradcam", "ramp")
+    assert found.names == (default_method(vit), "ramp")
     assert found.notes == ("flat was left out: This one never works.",)
     with pytest.raises(InputError, match="never works"):
         clipviz.compare(picture, "a dog", model=vit, methods=["flat"], checks=False)
