@@ -52,15 +52,15 @@ def busy(words: str) -> str:
     return f'<p class="clipviz-busy" role="status">{escape(words)}</p>'
 
 
-def title(answer: Answer) -> str:
-    """The text and its score."""
+def title(answer: Answer, name: str | None = None) -> str:
+    """The text, or what it is called here, and its score."""
     heatmap = answer.heatmap
     against = f" against {' and '.join(map(repr, heatmap.against))}" if heatmap.against else ""
     probable = heatmap.provenance.get("contrast") == "softmax"
     kind = "probability" if probable else "difference of cosines" if heatmap.against else "cosine"
     score = f"{heatmap.score:.3f}" if probable else f"{heatmap.score:+.3f}"
     return (
-        f'<p class="clipviz-head"><b>{escape(heatmap.prompt + against)}</b>'
+        f'<p class="clipviz-head"><b>{escape(name or heatmap.prompt + against)}</b>'
         f'<span>{kind} <span class="clipviz-score">{score}</span></span></p>'
     )
 
@@ -69,7 +69,7 @@ def seen(answer: Answer) -> str:
     """What is in the figure in words, and whether that is right, where it is known."""
     lines = [describe(answer.heatmap)]
     if answer.found is not None:
-        lines.append("The peak lies on it." if answer.found else "The peak lies elsewhere: the model is wrong here.")
+        lines.append("The peak lies on it." if answer.found else "The peak lies elsewhere: this map is wrong here.")
     return quiet(" ".join(lines))
 
 

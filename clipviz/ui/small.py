@@ -61,10 +61,10 @@ class Small:
         self._parts.append(made)
         return made
 
-    def _root(self, controls: list[widgets.Widget], shown: list[widgets.Widget]) -> widgets.VBox:
-        """The controls in a row that wraps, and below it what is shown."""
+    def _root(self, controls: list[widgets.Widget], shown: list[widgets.Widget], least: str = "240px") -> widgets.VBox:
+        """The controls, each ``least`` wide, in a row that wraps, and below it what is shown."""
         for control in controls:
-            control.layout.flex, control.layout.width = "1 1 240px", "auto"
+            control.layout.flex, control.layout.width = f"1 1 {least}", "auto"
             control.layout.min_width = "0"
         row = widgets.HBox(controls, layout=widgets.Layout(flex_flow="row wrap", grid_gap="6px 18px", margin="0"))
         root = widgets.VBox(
@@ -91,9 +91,9 @@ class Small:
             self._silent = False
 
     def _answer_of(self, heatmap: Heatmap) -> Answer:
-        """With whether the peak lies on the thing, where that is known."""
+        """With whether the peak lies on the thing, where that is known; a contrast has no place where it must be."""
         mask, found = self.masks.get(heatmap.prompt.strip().lower()), None
-        if mask is not None and not heatmap.constant:
+        if mask is not None and not heatmap.constant and not heatmap.against:
             x, y = heatmap.peak()
             found = bool(mask[y, x])
         return Answer(heatmap, tuple(dict.fromkeys(heatmap.notes)), found)

@@ -16,7 +16,7 @@ from . import markup
 from .answers import noted
 from .small import STRENGTH, Small
 
-_CONTRASTS = {"margin": "margin: difference of cosines", "softmax": "softmax: probability among the two"}
+_CONTRASTS = {"margin": "margin of the cosines", "softmax": "softmax among the two"}
 
 
 class TwoTexts(Small):
@@ -42,11 +42,12 @@ class TwoTexts(Small):
         self.method = self._list(list(dict.fromkeys([*quick, first])), first, "Method")
         self.heatmaps: tuple[Heatmap, ...] = self._ask()  # a caller's mistake is raised to the caller
         self._shown = [(self._html(), self._image(), self._html()) for _ in range(3)]
-        column = {"flex": "1 1 240px", "min_width": "0", "max_width": "300px", "grid_gap": "6px"}
-        columns = [widgets.VBox(parts, layout=widgets.Layout(**column)) for parts in self._shown]
         self.notes = self._html()
-        row = widgets.HBox(columns, layout=widgets.Layout(flex_flow="row wrap", grid_gap="14px", margin="0"))
-        self.widget = self._root([self.text, self.other, self.contrast, self.method], [row, self.notes])
+        rows = [part for parts in zip(*self._shown, strict=True) for part in parts]  # titles, figures, what is below
+        three = widgets.GridBox(
+            rows, layout=widgets.Layout(grid_template_columns="repeat(3, minmax(0, 1fr))", grid_gap="6px 14px")
+        )
+        self.widget = self._root([self.text, self.other, self.contrast, self.method], [three, self.notes], "340px")
         for control in (self.text, self.other, self.contrast, self.method):
             self._on(control, self._answer)
         self._guarded(self._draw)
@@ -72,7 +73,7 @@ class TwoTexts(Small):
     def _draw(self) -> None:
         answers = [self._answer_of(heatmap) for heatmap in self.heatmaps]
         for (title, figure, below), answer in zip(self._shown, answers, strict=True):
-            title.value = markup.title(answer)
+            title.value = markup.title(answer, "the one against the other" if answer.heatmap.against else None)
             figure.value = answer.figure(STRENGTH)
             below.value = markup.scale(answer, STRENGTH) + markup.seen(answer)
         said = dict.fromkeys(note for answer in answers for note in answer.notes)

@@ -259,7 +259,7 @@ def test_a_person_moves_through_the_layers_and_sets_texts_against_each_other(lab
     expect(titles.last).to_contain_text("difference of cosines")
     page.screenshot(path=tmp_path / "3-two-texts.png")
     old = figures.last.get_attribute("src")
-    versus.get_by_label("Contrast", exact=True).select_option(label="softmax: probability among the two")
+    versus.get_by_label("Contrast", exact=True).select_option(label="softmax among the two")
     expect(titles.last).to_contain_text("probability")
     versus.get_by_label("Against", exact=True).fill("a blue triangle")
     versus.get_by_label("Against", exact=True).press("Enter")

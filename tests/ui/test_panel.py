@@ -217,12 +217,12 @@ def test_warnings_become_notes(tmp_path):
 
 
 def test_the_peak_is_judged_where_the_answer_is_known(panel):
-    judged = {"The peak lies on it.", "The peak lies elsewhere: the model is wrong here."}
+    judged = {"The peak lies on it.", "The peak lies elsewhere: this map is wrong here."}
     scene = panel._pictures[panel.picture.value].scene
     for thing in scene.objects:
         panel.text.value = thing.caption
         x, y = panel.heatmap.peak()
-        said = "The peak lies on it." if thing.mask[y, x] else "The peak lies elsewhere: the model is wrong here."
+        said = "The peak lies on it." if thing.mask[y, x] else "The peak lies elsewhere: this map is wrong here."
         assert said in panel.notes.value
     panel.text.value = "a pizza"
     assert not any(words in panel.notes.value for words in judged)
