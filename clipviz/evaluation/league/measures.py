@@ -39,10 +39,10 @@ MEASURES = {
     "peak": Measure("mosaic peak", "higher", "the highest cell is in the tile that was asked for"),
     "tile": Measure("mosaic tile mean", "higher", "the tile that was asked for has the highest mean"),
     "pointing": Measure("pointing", "higher", "the peak is inside the mask or box, tolerance 0; a flat map misses"),
-    "gain": Measure("mass inside / area", "higher", "the positive part inside, by the area; 1 is chance", False),
+    "inside": Measure("mass inside", "higher", "share of the positive part inside; chance is the region's area"),
     "precision": Measure("pixel average precision", "higher", "pixels in falling order; chance is the region's area"),
     "iou": Measure("IoU, threshold of dev", "higher", "overlap at one threshold that was chosen on other pictures"),
-    "insertion": Measure("insertion", "higher", "area under the scaled cosine as patches appear on a blur", False),
+    "insertion": Measure("insertion", "higher", "area under the normalised cosine as patches appear on a blur", False),
     "deletion": Measure("deletion", "lower", "area under the normalised cosine as patches are blurred", False),
     "weights": Measure("parameter randomisation", "lower", "|rank correlation| with its map at random weights", False),
     "labels": Measure("label randomisation", "lower", "|rank correlation| with a model of shuffled captions", False),
@@ -59,10 +59,14 @@ def in_tile(values: Any, asked: int, tiles: tuple[int, int], lot: Sequence[int])
 
 
 def in_region(values: Any, region: Any, frame: Frame, lot: Sequence[int], *, precise: bool) -> dict[str, float]:
-    """Of a picture with a mask; ``precise`` adds what sorts every pixel."""
+    """Of a picture with a mask; ``precise`` adds what sorts every pixel.
+
+    A map without anything positive has its mass spread evenly, as if it were constant: it says nothing, and to leave
+    its picture out would compare the methods on different pictures.
+    """
     mass = mass_inside(values, region, frame=frame)
     found = {"area": float(region.mean()), "pointing": float(points_into(values, region, frame=frame, seed=lot)),
-             "gain": mass.gain}  # fmt: skip
+             "inside": mass.area if math.isnan(mass.inside) else mass.inside}  # fmt: skip
     if precise:
         found["precision"] = pixel_precision(values, region, frame=frame)
     return found
@@ -73,7 +77,7 @@ def overlap(values: Any, region: Any, frame: Frame, threshold: float) -> dict[st
 
 
 def faithfulness(look: Look, target: Target, values: Any, lot: Sequence[int], batch_size: int) -> dict[str, float]:
-    """NaN where picture and blank score the same, and for a flat map, whose order would be chance."""
+    """NaN where the picture scores no higher than its blank, and for a flat map, whose order would be chance."""
     if is_flat(values):
         return {"insertion": math.nan, "deletion": math.nan}
     cells = math.prod(look.model.grid) if look.model.kind != "other" else values.size

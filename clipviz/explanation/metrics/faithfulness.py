@@ -91,7 +91,8 @@ def insertion_deletion(
     deleted = np.concatenate([inserted[-1:], parts.scores(~taken[1:-1]), inserted[:1]])
     full, blank = float(inserted[-1]), float(inserted[0])
     by_blank = target.linear if normalise is None else normalise
-    left_out = by_blank and abs(full - blank) < least
+    # Signed: where the blank scores higher, the quotient would praise what speaks against the text.
+    left_out = by_blank and full - blank < least
     if left_out:
         inserted, deleted = np.full_like(inserted, math.nan), np.full_like(deleted, math.nan)
     elif by_blank:

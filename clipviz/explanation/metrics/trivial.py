@@ -9,7 +9,7 @@ from .region import Seed, chance
 
 
 def centre_map(shape: tuple[int, int]) -> NDArray[np.float64]:
-    """A bell over the middle of the picture, [h, w], its standard deviation a quarter of each side.
+    """A bell over the middle of the picture, [h, w], its standard deviation a quarter of each side; flat on [2, 2].
 
     >>> int(centre_map((3, 3)).argmax())
     4

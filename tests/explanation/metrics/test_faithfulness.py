@@ -68,6 +68,13 @@ def test_a_tiny_denominator_is_left_out(linear: Linear, text: Target) -> None:
     assert not insertion_deletion(linear(WEIGHTS, PIXELS), text, CELLS, baseline="mean", least=0.19).left_out
 
 
+def test_a_picture_below_its_blank_is_left_out(linear: Linear, text: Target) -> None:
+    """Its quotient would turn over, and praise a map of what speaks against the text."""
+    found = insertion_deletion(linear(-WEIGHTS, PIXELS), text, CELLS, baseline="mean")
+    assert found.full < found.blank - 0.05
+    assert found.left_out and np.isnan(found.insertion_auc)
+
+
 def test_a_constant_map_is_flagged_and_its_order_is_by_lot(linear: Linear, text: Target) -> None:
     look = linear(WEIGHTS, PIXELS)
     found = [insertion_deletion(look, text, np.zeros((2, 2)), baseline="mean", seed=i) for i in range(6)]
