@@ -132,7 +132,7 @@ def _compared(
         table=table_of(by, names, heatmaps, agreement, overlap, rivals),
         agreement=agreement,
         overlap=overlap,
-        notes=tuple(dict.fromkeys([*notes, *doubted])),
+        notes=tuple(dict.fromkeys([*notes, *doubted, *(why for rivalry in rivals for why in rivalry.unmade)])),
         provenance={
             "checks": checks, "seed": seed, "top_share": TOP, "longest_side": SIDE,
             "centre_limit": CENTRE_LIMIT, "random_limit": RANDOM_LIMIT,

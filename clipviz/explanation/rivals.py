@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import ClipvizError
+from ..errors import InputError
 from ..model import Look, Model
 from ..text import Prompt
 from .heatmap import Heatmap
 from .metrics import centre_map, randomised, rank_correlation
-from .metrics.faithfulness import insertion_deletion
+from .metrics.faithfulness import Curves, insertion_deletion
 from .question import Question
 from .ways import Way
 
@@ -36,12 +36,14 @@ class Rivalry:
     ``centre`` is the rank correlation with a bell over the middle, ``random`` the mean of its absolute value with the
     maps under `DRAWS` draws of random weights;
     ``insertion`` is the area under the score as the places appear, and ``centre_insertion`` from the centre outwards.
+    ``unmade`` tells, in sentences, which check was not made and why: there it gives no verdict.
     """
 
     centre: float
     random: float = math.nan
     insertion: float = math.nan
     centre_insertion: float = math.nan
+    unmade: tuple[str, ...] = ()
 
     @property
     def like_centre(self) -> bool:
@@ -79,7 +81,7 @@ class Rivals:
         self.prompt, self.asked, self.seed = prompt, asked, seed
         self._of: Model | None = None
         self._copies: list[Look] = []
-        self._centres: dict[tuple[Model, tuple[int, int]], float] = {}
+        self._centres: dict[tuple[Model, tuple[int, ...]], Curves] = {}
 
     def centre(self, heatmap: Heatmap) -> Rivalry:
         """The centre alone, which costs no pass."""
@@ -90,38 +92,50 @@ class Rivals:
         found = self.centre(heatmap)
         if heatmap.constant:
             return found
-        return replace(found, random=self._random(way, heatmap, look), **self._insertions(question, heatmap, look))
+        random, no_random = self._random(way, heatmap, look)
+        insertions, no_insertion = self._insertions(question, heatmap, look)
+        return replace(found, random=random, **insertions, unmade=tuple(filter(None, (no_random, no_insertion))))
 
-    def _insertions(self, question: Question, heatmap: Heatmap, look: Look) -> dict[str, float]:
-        centre = _centre(heatmap)
+    def _insertions(self, question: Question, heatmap: Heatmap, look: Look) -> tuple[dict[str, float], str]:
+        """The two areas, or why there are none."""
+        if len(look.pixels) > 1:
+            return {}, f"Insertion was not measured: {look.model.name} saw the picture in {len(look.pixels)} tiles."
         key = (look.model, heatmap.values.shape)
-        try:
-            if key not in self._centres:
-                self._centres[key] = _insertion(question, look, centre, self.seed)  # type: ignore[index]
-            insertion = _insertion(question, look, heatmap.values, self.seed)
-        except ClipvizError:  # a picture that was seen in tiles
-            return {}
-        return {"insertion": insertion, "centre_insertion": self._centres[key]}  # type: ignore[index]
+        if key not in self._centres:
+            self._centres[key] = _curves(question, look, _centre(heatmap), self.seed)
+        centre = self._centres[key]
+        if centre.left_out:  # which no map changes: the areas would be turned over, or all noise
+            return {}, (
+                f"Insertion was not measured: {look.model.name} scores the picture at {centre.full:+.3f} and its blur "
+                f"at {centre.blank:+.3f}, so that no score rises as the places appear."
+            )
+        insertion = _curves(question, look, heatmap.values, self.seed).insertion_auc
+        return {"insertion": insertion, "centre_insertion": centre.insertion_auc}, ""
 
-    def _random(self, way: Way, heatmap: Heatmap, look: Look) -> float:
+    def _random(self, way: Way, heatmap: Heatmap, look: Look) -> tuple[float, str]:
+        """The mean of its likeness to the maps under random weights, or why there is none."""
+        if way.model.kind == "other":
+            return math.nan, f"Random weights were not tried: {way.model.name} is run by open_clip."
+        if self._of is not way.model:
+            copies = (randomised(way.model, self.seed + i) for i in range(DRAWS))
+            self._copies = [copy.look(look.picture, look.frame.view) for copy in copies]
+            self._of = way.model
+        found = []
         try:
-            if self._of is not way.model:
-                copies = (randomised(way.model, self.seed + i) for i in range(DRAWS))
-                self._copies = [copy.look(look.picture, look.frame.view) for copy in copies]
-                self._of = way.model
-            found = []
             for copy in self._copies:
                 question = Question(copy.model, self.prompt, way.method, way.options, **self.asked)
                 found.append(abs(rank_correlation(heatmap.values, question.row(copy, heatmap.origin)[0].values)))
-        except ClipvizError:  # a model that open_clip runs has no weights of ours to draw
-            return math.nan
-        return float(np.mean(found))
+        except InputError as error:  # the method itself cannot be asked of such a network
+            return math.nan, f"{way.name} has no map under random weights: {error}"
+        if np.isnan(found).any():
+            return math.nan, f"{way.name} has a map under random weights that is the same everywhere."
+        return float(np.mean(found)), ""
 
 
-def _insertion(question: Question, look: Look, values: np.ndarray, seed: int) -> float:
-    rows, columns = values.shape
+def _curves(question: Question, look: Look, values: np.ndarray, seed: int) -> Curves:
+    rows, columns = values.shape if look.model.kind == "other" else look.model.grid  # what is hidden at a time
     steps = min(STEPS, rows * columns)
-    return insertion_deletion(look, question.target, values, steps=steps, seed=seed).insertion_auc
+    return insertion_deletion(look, question.target, values, steps=steps, seed=seed)
 
 
 def _centre(heatmap: Heatmap) -> np.ndarray:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import re
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageDraw
 
 import clipviz
 from clipviz.errors import ClipvizWarning, DataError, InputError, ModelError
@@ -88,6 +90,22 @@ def test_doubts_follow_from_the_numbers() -> None:
     assert Rivalry(0.0, random=0.9).like_random
     assert Rivalry(0.1, 0.1, 0.9, 0.1).notes("x") == []
     assert ["insertion" in n for n in Rivalry(0.1, 0.9, 0.1, 0.9).notes("x")] == [True, False]
+
+
+def test_where_the_blank_scores_higher_there_is_no_verdict(picture: Image.Image) -> None:
+    drawn = Image.new("RGB", (112, 112), "white")
+    ImageDraw.Draw(drawn).ellipse((6, 6, 106, 106), "red")
+    model, ways = clipviz.load(), ["gradcam"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ClipvizWarning)
+        up = clipviz.compare(drawn, "a circle", methods=ways, model=model)
+        down = clipviz.compare(drawn, "a red circle", methods=ways, model=model)  # the blur is no less red
+        tiles = clipviz.compare(drawn.resize((300, 100)), "a circle", methods=ways, model=model, view="tiles")
+    assert up.table["insertion"].notna().all() and not any("was not measured" in note for note in up.notes)
+    for found, why in ((down, "scores the picture at .* and its blur at"), (tiles, "saw the picture in [0-9]+ tiles")):
+        assert found.table[["insertion", "centre_insertion"]].isna().all(axis=None)
+        assert not any("rises no faster" in note for note in found.notes)
+        assert sum(bool(re.search(f"Insertion was not measured: .*{why}", note)) for note in found.notes) == 1
 
 
 def test_models_are_compared_where_both_saw_the_picture(vit: Model, picture: Image.Image) -> None:
