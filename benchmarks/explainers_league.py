@@ -4,22 +4,25 @@
     python benchmarks/explainers_league.py                  # the figures, on the other half
     ... [--shared ../shared] [--resnet FOLDER] [--shuffled FOLDER] [--methods gradcam ...] [--docs docs] [--out out]
 
+    python benchmarks/explainers_league.py --pages out/explainers/*-report.json
+
 Every model, world and method is measured by itself and kept as a file under out/, so that an interrupted run goes on
-where it was; a method whose source changes is measured again. ``--half dev`` writes docs/explainers_choice.csv, what
-the rule chose from; the second command writes the page, the table, the figure and clipviz/assets/explainers.csv.
+where it was; when anything in clipviz's code changes it is measured again. ``--half dev`` writes
+docs/explainers_choice.csv, what the rule chose from, a line a model. The second command writes the page, the table, the
+figure and clipviz/assets/explainers.csv; ``--pages`` writes them from leagues that were saved before, and puts several
+of one model together: what takes hundreds of passes is measured on fewer pictures, by a run of its own.
 """
 
 from __future__ import annotations
 
 import argparse
 import hashlib
-import inspect
 import json
 import os
-import sys
 import time
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,13 +32,12 @@ from explainers_page import CHOICE, chosen_of, write_pages
 
 import clipviz
 from clipviz import files
-from clipviz.errors import ClipvizWarning
+from clipviz.errors import ClipvizWarning, DataError
 from clipviz.evaluation.explainers import worlds_of
 from clipviz.evaluation.league import Entrant, League, Plan, World, entrants, run, summarise
 from clipviz.evaluation.league.costs import cost_of
 from clipviz.evaluation.provenance import about_run
 from clipviz.evaluation.registry import Question
-from clipviz.explanation.registry import find_explainer
 from clipviz.model import Model
 
 SHARED = Path(os.environ.get("CLIPVIZ_TEST_DATA", "../shared"))
@@ -53,12 +55,12 @@ def kept(path: Path, key: dict[str, Any], make: Callable[[], dict[str, Any]]) ->
     return found
 
 
-def source_of(entrant: Entrant, model: Model) -> str:
-    """A hash of the file that holds the method: what changed is measured again."""
-    if not entrant.method:
-        return ""
-    code = inspect.getsource(sys.modules[find_explainer(entrant.method, model).function.__module__])
-    return hashlib.sha256(code.encode()).hexdigest()[:16]
+def source_of() -> str:
+    """A hash of all of clipviz: a map depends on the network, on what a method shares, and on the metrics."""
+    total = hashlib.sha256()
+    for path in sorted(Path(clipviz.__file__).parent.rglob("*.py")):
+        total.update(path.read_bytes())
+    return total.hexdigest()[:16]
 
 
 def measured(
@@ -67,10 +69,11 @@ def measured(
     """The items and costs of all, each kept as a file as soon as it is there."""
     rows: list[dict[str, Any]] = []
     costs: dict[str, float] = {}
+    source = source_of()
     total, done, start = len(taking_part) * len(worlds), 0, time.perf_counter()
     for entrant in taking_part:
         safe = "".join(c if c.isalnum() else "_" for c in entrant.name)
-        key = {**about, "entrant": repr(entrant), "source": source_of(entrant, worlds[0].model)}
+        key = {**about, "entrant": repr(entrant), "source": source}
         said = kept(folder / f"{safe}.cost.json", {**key, "what": "cost"},
                     lambda: {"cost": cost_of(entrant, worlds[0].model, worlds[0])})  # noqa: B023  # fmt: skip
         costs[entrant.name] = float(said["cost"])
@@ -116,14 +119,46 @@ def league_of(model: Model, arguments: argparse.Namespace, shuffled: Model | Non
     folder = arguments.out / "explainers" / f"{model.name}-{about['model'][:8]}" / arguments.half
     items, costs = measured(taking_part, worlds, plan, about, folder)
     print(f"{model.name}: intervals from {arguments.resamples} resamples", flush=True)
+    left_out = [pair for world in worlds for pair in world.left_out]
     reasons = items[items["reason"] != ""]
     failed = [(str(row.id), f"{row.method}: {row.reason}") for row in reasons.itertuples()]
     return League(
         task="explainers", table=summarise(items, costs, resamples=arguments.resamples, seed=seed), items=items,
         labels=tuple(zip(labels.values, labels.names, strict=True)) if labels else (), seen="",
-        notes=(*notes, *(note for world in worlds for note in world.notes)), failed=tuple(failed),
+        notes=(*notes, *(note for world in worlds for note in world.notes)),
+        failed=tuple(dict.fromkeys((*left_out, *failed))),
         provenance=about_run(question, part, **{k: v for k, v in about.items() if k not in ("model", "data", "half")}),
     )  # fmt: skip
+
+
+def together(leagues: list[League], resamples: int) -> League:
+    """One league of several of the same model and half; a method that two measured counts as the first did."""
+    first = leagues[0]
+    for league in leagues[1:]:
+        for part in ("model", "half", "seed"):
+            if league.provenance[part] != first.provenance[part]:
+                raise DataError(f"Leagues of another {part} are no one league: {league!r} beside {first!r}.")
+    parts, costs, known = [], {}, set()
+    for league in leagues:
+        parts.append(league.items[~league.items["method"].isin(known)])
+        known |= set(league.items["method"])
+        costs = {**dict(zip(league.table["method"], league.table["cost"], strict=True)), **costs}
+    items = pd.concat(parts, ignore_index=True)
+    return replace(
+        first, items=items, table=summarise(items, costs, resamples=resamples, seed=first.provenance["seed"]),
+        failed=tuple(dict.fromkeys(pair for league in leagues for pair in league.failed)),
+        notes=tuple(dict.fromkeys(note for league in leagues for note in league.notes)),
+    )  # fmt: skip
+
+
+def saved(paths: list[Path], resamples: int) -> dict[str, League]:
+    """Leagues from files named MODEL-HALF.json, put together by model."""
+    found: dict[str, list[League]] = {}
+    for path in paths:
+        league = League.load(path)
+        assert isinstance(league, League)
+        found.setdefault(path.stem.rpartition("-")[0], []).append(league)
+    return {name: together(leagues, resamples) for name, leagues in found.items()}
 
 
 def main() -> None:
@@ -147,6 +182,7 @@ def main() -> None:
     parser.add_argument("--passes", type=float, default=20.0, help="the most that a default may cost")
     parser.add_argument("--seed", type=int, default=90210)
     parser.add_argument("--resamples", type=int, default=10_000)
+    parser.add_argument("--pages", nargs="+", type=Path, help="write the pages from these saved leagues")
     parser.add_argument("--out", type=Path, default=Path("out"))
     parser.add_argument("--docs", type=Path, default=Path("docs"))
     parser.add_argument("--assets", type=Path, default=Path("clipviz/assets"))
@@ -154,6 +190,9 @@ def main() -> None:
     warnings.simplefilter("ignore", ClipvizWarning)
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
 
+    if arguments.pages:
+        write_pages(saved(arguments.pages, arguments.resamples), arguments)
+        return
     wanted = arguments.models or ["tiny", "oc-tiny", "resnet"]
     makers: dict[str, Callable[[], Model]] = {
         "tiny": clipviz.load,
@@ -170,7 +209,11 @@ def main() -> None:
 
     if arguments.half == "dev":
         table = pd.concat([chosen_of(name, league, arguments.passes) for name, league in leagues.items()])
-        files.write(arguments.docs / CHOICE, table.to_csv(index=False, float_format="%.4f"))
+        path = arguments.docs / CHOICE
+        if path.is_file():  # what was chosen on other models stays
+            old = pd.read_csv(path)
+            table = pd.concat([old[~old["model"].isin(leagues)], table])
+        files.write(path, table.to_csv(index=False, float_format="%.4f"))
         print(table.groupby("model").head(5).to_string(index=False))
         return
     write_pages(leagues, arguments)

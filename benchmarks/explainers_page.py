@@ -5,11 +5,13 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from clipviz import files, plots
 from clipviz.errors import DataError
 from clipviz.evaluation.league import RIVALS, League
+from clipviz.explanation.defaults import DEFAULTS
 from clipviz.explanation.registry import list_explainers
 
 CHOICE = "explainers_choice.csv"
@@ -37,7 +39,32 @@ def chosen_of(name: str, league: League, passes: float) -> pd.DataFrame:
     table["eligible"] = [bool(reads.get(m.partition("(")[0], True)) for m in table.index]
     table["eligible"] &= (table["cost"] <= passes) & table["mean"].notna()
     table.insert(0, "model", name)
-    return table.rename_axis("method").reset_index().sort_values(["eligible", "mean"], ascending=False)
+    table = table.sort_values(["eligible", "mean"], ascending=False)
+    table[["behind", "behind_low", "behind_high"]] = _behind(league, list(table.index))
+    for world, metric in PARTS[1:]:
+        table[f"n, {world}"] = _figures(league, world, metric)["n"]
+    table["seed"], table["weights"] = league.provenance["seed"], league.provenance["model"]["weights_sha256"]
+    return table.rename_axis("method").reset_index()
+
+
+def _behind(league: League, methods: list[str], resamples: int = 10_000) -> np.ndarray:
+    """[methods, 3]: the first one's mean of the rule minus each one's, and its 95 % limits.
+
+    Mosaics and photographs are resampled each for themselves, and all methods on the same ones.
+    """
+    parts = []
+    for world, measures in ((MOSAICS, ("peak", "tile")), ("photographs", ("pointing",))):
+        items = league.items[league.items["world"] == world]
+        wide = [items.pivot(index="id", columns="method", values=name)[methods].to_numpy() for name in measures]
+        total = np.sum(wide, axis=0)  # [n, methods]
+        parts.append(total[:, :1] - total)
+    rng = np.random.default_rng(0)
+    drawn = np.zeros((resamples, len(methods)))
+    for part in parts:
+        n = len(part)
+        drawn += rng.multinomial(n, np.full(n, 1 / n), size=resamples) @ part / n / len(PARTS)
+    mean = np.sum([part.mean(axis=0) for part in parts], axis=0) / len(PARTS)
+    return np.stack([mean, *np.quantile(drawn, [0.025, 0.975], axis=0)], axis=1)
 
 
 def write_pages(leagues: dict[str, League], arguments: argparse.Namespace) -> None:
@@ -73,18 +100,8 @@ def _page(leagues: dict[str, League], arguments: argparse.Namespace) -> str:
     parts = ["# Which explanation to believe\n", _made(leagues, arguments), "## How the default was chosen\n"]
     parts.append(f"The rule, which was stated before: {RULE.format(passes=arguments.passes)}. The figures of the "
                  "choice are no result; those further down are of the other half.\n")  # fmt: skip
-    choice = arguments.docs / CHOICE
-    chosen = {}
-    if choice.is_file():
-        table = pd.read_csv(choice)
-        for kind, name in CHOSEN_ON.items():
-            best = table[(table["model"] == name) & table["eligible"]].head(1)
-            if len(best):
-                chosen[name] = str(best["method"].iloc[0])
-                parts.append(f"- {kind}: **{chosen[name]}**, mean {best['mean'].iloc[0]:.1%} on the dev half.")
-        parts.append(f"\nWhat it was chosen from: [{CHOICE}]({CHOICE}).\n")
-    else:
-        parts.append("It has not been chosen yet: run with `--half dev`.\n")
+    chosen, said = _choices(arguments.docs / CHOICE)
+    parts.append(said)
     parts += ["## The limits that were set\n", _limits(leagues, chosen)]
     parts.append(f"![Accuracy against cost](explainers.png)\n\nAll numbers, with n and the paired difference to "
                  f"Grad-CAM of each: [explainers.csv](explainers.csv). In brackets are {LIMITS}.\n")  # fmt: skip
@@ -99,6 +116,38 @@ def _page(leagues: dict[str, League], arguments: argparse.Namespace) -> str:
     return "\n".join(parts).rstrip() + "\n"
 
 
+def _choices(path: Path) -> tuple[dict[str, str], str]:
+    """The winner by model, and what is said of each; DataError where there is none, or the library has another."""
+    if not path.is_file():
+        raise DataError(f"There is no {path}: choose first, with --half dev.")
+    table = pd.read_csv(path)
+    chosen, said = {}, []
+    for kind, name in CHOSEN_ON.items():
+        fit = table[(table["model"] == name) & table["eligible"]]
+        if len(fit) < 2:
+            said.append(f"- {kind}: no trained network of this kind was at hand; the default is {DEFAULTS[kind]}.")
+            continue
+        best, second = fit.iloc[0], fit.iloc[1]
+        if best["method"] != DEFAULTS[kind]:
+            raise DataError(f"The rule chose {best['method']} for a {kind}, and clipviz has {DEFAULTS[kind]}: set it.")
+        chosen[name] = str(best["method"])
+        counts = " and ".join(
+            f"{int(best[column])} {column.removeprefix('n, ').split(',')[0]}" for column in fit if column[:2] == "n,"
+        )
+        gap = 100 * second[["behind", "behind_low", "behind_high"]].astype(float)
+        sure = "" if gap.iloc[1] > 0 else ", which does not tell the two apart: the rule takes the higher"
+        said.append(
+            f"- {kind}: **{chosen[name]}**, mean {best['mean']:.1%}, on {counts} (seed {int(best['seed'])}, weights "
+            f"`{best['weights'][:8]}`). The next is {second['method']}, {gap.iloc[0]:.1f} points behind "
+            f"[{gap.iloc[1]:.1f}, {gap.iloc[2]:.1f}]{sure}."
+        )
+    said.append(
+        f"\nWhat it was chosen from: [{CHOICE}]({CHOICE}). Which methods the consensus is made of was itself chosen on "
+        "the dev half, on other mosaics and scenes.\n"
+    )
+    return chosen, "\n".join(said)
+
+
 LIMITS = "95 % limits (bootstrap over pictures)"
 
 
@@ -110,21 +159,29 @@ def _made(leagues: dict[str, League], arguments: argparse.Namespace) -> str:
         f"{league.provenance['model']['image_size']} px"
         for league in leagues.values()
     )
-    extra = "".join(f" --{name} {value.name}" for name in ("resnet", "shuffled") if (value := getattr(arguments, name)))
+    worlds = []
+    for league in leagues.values():
+        for world in dict.fromkeys(league.table["world"]):
+            rows = league.table[league.table["world"] == world]
+            counts = rows.groupby("method")["n"].max()
+            few = f", those of hundreds of passes on {counts.min()} or more" if counts.min() < counts.max() else ""
+            worlds.append(f"  - {league.model}, {world}: {counts.max()}{few}")
     return (
-        f"Made by `python benchmarks/explainers_league.py --half dev{extra}` and then "
-        f"`python benchmarks/explainers_league.py{extra}`.\n\n{models}\n"
+        "Made by `python benchmarks/explainers_league.py --half dev`, the same without `--half`, with smaller counts "
+        "where a method needs hundreds of passes or a model stands beside, and `--pages` over what these saved. The "
+        "number of pictures:\n\n" + "\n".join(worlds) + f"\n\n{models}\n"
         f"- photographs: `tiny-imagenet/val-00.parquet`, half `{first['half']}` (SHA-256 of the pictures "
         f'`{first["data"]["fingerprint"]}`), boxes name their last pixel, text "a photo of a {{first name}}."\n'
-        f'- scenes: `clipviz.synth.scenes({arguments.scenes}, seed={first["seed"]}, level="hard")`; the thresholds of '
-        f"IoU on seed {first['seed'] + 1}, and on the dev half of the photographs\n"
-        f"- mosaics: {arguments.mosaics} of 2 x 2, each picture told right among the four, at twice the input size, "
-        f"seed {first['seed']}\n"
-        f"- methods above {arguments.costly:g} passes on the first {arguments.few} pictures of the same seeded order, "
-        f"those above ten times as many on {arguments.rare} with a fifth of the checks; insertion, deletion and "
-        f"randomisation on the first {arguments.checks}; precision and IoU on the first {arguments.few}\n"
-        f"- intervals: 95 %, paired bootstrap over pictures, {arguments.resamples:,} resamples, seed {first['seed']}\n"
-        f"- cost: one picture and one text, by the clock, in forward passes of the same model (median)\n"
+        f'- scenes: `clipviz.synth.scenes(n, seed={first["seed"]}, level="hard")`; the thresholds of IoU on seed '
+        f"{first['seed'] + 1}, and on the dev half of the photographs\n"
+        f"- mosaics of 2 x 2: each picture told right among the four, at twice the input size, seed {first['seed']}; "
+        f"a picture may be in several\n"
+        f"- insertion, deletion, randomisation, precision and IoU on the first pictures of the same seeded order; n "
+        f"stands in explainers.csv\n"
+        f"- intervals: 95 %, paired bootstrap over pictures (mosaics, scenes), {arguments.resamples:,} resamples, seed "
+        f"{first['seed']}\n"
+        f"- a peak on a border, where the map is even, is drawn by lot, where `Heatmap.peak` takes the most central\n"
+        f"- cost: one picture and one text in forward passes of the same model, median of a few, on a busy machine\n"
         f"- {versions}\n"
     )
 
@@ -143,16 +200,21 @@ def _limits(leagues: dict[str, League], chosen: dict[str, str]) -> str:
         row = {"model": name, "world": world, "metric": metric, "limit": f"{least:.0%}" + (
             ", paired interval against gradcam above 0" if above else "")}  # fmt: skip
         if default not in figures.index:
-            rows.append({**row, default: "not measured", "gradcam": "-", "met": "-", "best method": "-"})
+            rows.append(
+                {**row, "default": default, "reached": "not measured", "gradcam": "-", "met": "-", "best method": "-"}
+            )
             continue
         own = figures.loc[default]
-        best = figures[[m not in RIVALS for m in figures.index]].sort_values("value").iloc[-1]
+        # Of those measured on as many pictures: a mean of fifty may be anything.
+        full = figures[[m not in RIVALS for m in figures.index] & (figures["n"] == own["n"])]
+        best = full.sort_values("value").iloc[-1]
         paired = (
             f"{100 * own['difference']:+.1f} [{100 * own['difference_low']:+.1f}, {100 * own['difference_high']:+.1f}]"
         )
         met = own["value"] >= least and (not above or own["difference_low"] > 0)
         rows.append({
-            **row, default: f"{own['value']:.1%} [{own['low']:.1%}, {own['high']:.1%}], minus gradcam {paired}",
+            **row, "default": default,
+            "reached": f"{own['value']:.1%} [{own['low']:.1%}, {own['high']:.1%}], minus gradcam {paired}",
             "gradcam": f"{figures.loc['gradcam', 'value']:.1%}" if "gradcam" in figures.index else "-",
             "met": "yes" if met else "**no**", "best method": f"{best.name} {best['value']:.1%}",
         })  # fmt: skip
