@@ -8,7 +8,7 @@ from ..model import Model
 from .registry import list_explainers
 
 # One a kind of network, and the options that it won with.
-DEFAULTS: dict[str, str] = {"vit": "consensus", "resnet": "gradcam", "other": "occlusion"}
+DEFAULTS: dict[str, str] = {"vit": "consensus", "resnet": "maskclip", "other": "occlusion"}
 DEFAULT_OPTIONS: dict[str, dict[str, Any]] = {"vit": {}, "resnet": {}, "other": {}}
 
 # Through the depth of a network, where the default has no layer to choose.
