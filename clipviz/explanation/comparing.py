@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..errors import ClipvizError, ClipvizWarning, InputError
+from ..errors import ClipvizWarning, InputError, ModelError
 from ..model import Look, Model, load
 from ..text import Prompt, as_prompt
 from . import methods as registered  # noqa: F401  registers its explainers
@@ -47,7 +47,7 @@ def compare(
     """
     if models is not None and model is not None:
         raise InputError("model= and models= both say what is looked into: give one of them.")
-    ways = by_method(_model_for(image, model), methods) if models is None else by_model(list(models), methods)
+    ways = by_method(_model_for(image, model), methods) if models is None else by_model(models, methods)
     asked = {"against": against, "contrast": contrast, "baseline": baseline, "strict": strict}
     return _compared("method" if models is None else "model", ways, image, text, asked, view, checks, seed)
 
@@ -94,19 +94,20 @@ def _compared(
     seed: int,
 ) -> Comparison:  # fmt: skip
     check_ways(ways, by)
-    prompt, looks = as_prompt(text), dict[Model, Look]()
+    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+        raise InputError(f"seed={seed!r} is not a whole number from 0 on.")
+    prompt = as_prompt(text)
+    looks = {model: _look(model, image, view) for model in dict.fromkeys(way.model for way in ways)}
     against = Rivals(prompt, asked, seed)
     kept, heatmaps, rivals = list[Way](), list[Heatmap](), list[Rivalry]()
     unseen, notes = list[str](), list[str]()
     for way in ways:
         try:
             question = Question(way.model, prompt, way.method, way.options, **asked)
-            if way.model not in looks:
-                looks[way.model] = _look(way.model, image, view)
             look = looks[way.model]
             origin = heatmaps[0].origin if heatmaps else Origin.of(image, look.picture)
             heatmap = question.row(look, origin)[0]
-        except ClipvizError as error:
+        except (InputError, ModelError) as error:
             if way.named:
                 raise
             notes.append(f"{way.name} was left out: {error}")

@@ -151,7 +151,8 @@ class Heatmap:
         if not self.provenance.get("additive"):
             return f"{self.method}, its own unit"
         softmax, margin = self.provenance.get("contrast") == "softmax", self.provenance.get("contrast") is not None
-        return f"contribution to {'probability' if softmax else 'margin' if margin else 'cosine'}"
+        whole = "the tile's " if len(self.frame.tiles) > 1 else ""
+        return f"contribution to {whole}{'probability' if softmax else 'margin' if margin else 'cosine'}"
 
     def save(self, path: str | Path) -> Path:
         """Write the figure (``.png``), the numbers (``.npz``, see `load`) or a page (``.html``), by suffix.

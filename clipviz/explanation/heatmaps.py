@@ -23,6 +23,10 @@ SHOWN = 24  # rows of a figure; more would be one that nobody reads, and as many
 _SIDE = 700  # the longest side of a picture inside it, in pixels
 
 
+class NoSuchMap(InputError, IndexError):
+    """A place behind the last of a set of heatmaps."""
+
+
 @dataclass(frozen=True, eq=False)
 class Heatmaps:
     """Heatmaps of images (rows) and prompts (columns): ``heatmaps[i, j]`` is a `Heatmap`, ``heatmaps[i]`` a row.
@@ -60,10 +64,17 @@ class Heatmaps:
     @overload
     def __getitem__(self, index: int) -> tuple[Heatmap, ...]: ...
     def __getitem__(self, index: int | tuple[int, int]) -> Heatmap | tuple[Heatmap, ...]:
-        if isinstance(index, tuple):
-            i, j = index
-            return self.rows[i][j]
-        return self.rows[index]
+        try:
+            if isinstance(index, tuple):
+                i, j = index
+                return self.rows[i][j]
+            return self.rows[index]
+        except IndexError:
+            lost = f"; {len(self.failed)} pictures could not be opened, see .failed" if self.failed else ""
+            raise NoSuchMap(
+                f"There is no heatmap at {index!r}: there are {len(self.rows)} images and {len(self.prompts)} "
+                f"prompts{lost}."
+            ) from None
 
     def __len__(self) -> int:
         return len(self.rows)

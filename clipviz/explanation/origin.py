@@ -29,9 +29,10 @@ class Holder(Protocol):
 class Origin:
     """How to have a picture again: a path, the object that was given, or a ``holder`` and the name in it.
 
-    A thousand decoded photographs are gigabytes; a thousand paths are not. ``mark`` is a checksum of the pixels, by
-    which a file that changed since, or an array that was written over, is noticed and not drawn under a map that is
-    not its own.
+    A thousand decoded photographs are gigabytes; a thousand paths are not: of a PIL picture that was opened from a file
+    and left as it was, the path is kept. Bytes, arrays and other objects are kept whole. ``mark`` is a checksum
+    of the pixels, by which a file that changed since, or an array that was written over, is noticed and not drawn under
+    a map that is not its own.
     """
 
     given: Any
@@ -49,7 +50,8 @@ class Origin:
             given = given.picture  # and not all that the model traced of it
         elif hasattr(given, "read"):
             given = picture  # a stream may be closed by then
-        return cls(given, mark_of(picture))
+        mark = mark_of(picture)
+        return cls(_file_of(given, mark) or given, mark)
 
     def open(self) -> Image:
         """The picture, upright, in RGB. Raises InputError where it is gone, or no longer what was explained."""
@@ -84,6 +86,18 @@ class Origin:
         if self.key is not None:
             return repr(self.key)
         return repr(self.given) if isinstance(self.given, str) else f"given as {type(self.given).__name__}"
+
+
+def _file_of(given: Any, mark: int) -> str | None:
+    """The path of the file that a PIL picture was opened from, if it still gives these very pixels."""
+    name = getattr(given, "filename", None) if hasattr(given, "getexif") else None
+    if not isinstance(name, str | os.PathLike) or not os.fsdecode(name) or getattr(given, "is_animated", False):
+        return None
+    path = str(Path(os.fsdecode(name)).absolute())
+    try:
+        return path if mark_of(open_image(path)) == mark else None  # what was drawn into is kept as it is
+    except InputError:
+        return None
 
 
 def mark_of(picture: Image) -> int:

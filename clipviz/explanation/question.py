@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
 from ..errors import InputError, PromptError
 from ..model import Look, Model
@@ -18,8 +19,11 @@ from .defaults import default_method, default_options
 from .heatmap import Heatmap
 from .neutral import NEUTRAL
 from .origin import Origin
-from .registry import check_maps, check_options, find_explainer
+from .registry import Explainer, check_maps, check_options, find_explainer, options_of, taking
 from .target import CONTRASTS, Target
+
+# Of the parts of a unit vector: two texts nearer than that differ by rounding alone.
+SAME = 1e-5
 
 
 class Question:
@@ -47,6 +51,8 @@ class Question:
             )
         options = {**(default_options(model) if method is None else {}), **(options or {})}
         explainer = find_explainer(default_method(model) if method is None else method, model)
+        if method is None:
+            _check_default(explainer, options, model)
         check_options(explainer, options)
         self.model, self.explainer, self.options = model, explainer, options
         self.prompts = as_prompts(texts)
@@ -60,6 +66,8 @@ class Question:
         rest = (
             vectors[:0] if others is None else torch.from_numpy(model.encode_prompts(others, strict=strict))
         )  # [K, E]
+        if others is not None and baseline is None:
+            _check_apart(model, self.prompts, vectors, others, rest)
         self.target = Target(
             vectors.to(model.device), rest.to(model.device), self.prompts.labels,
             others.labels if others is not None else (), contrast, model.logit_scale,
@@ -73,6 +81,7 @@ class Question:
             "signed": explainer.signed,
             "additive": explainer.additive,
             "against": list(self.against),
+            "against_templates": [list(prompt.templates) for prompt in others or ()],
             "contrast": contrast if others is not None else None,
             "baseline": list(NEUTRAL) if baseline else None,
             "options": {key: repr(value) for key, value in options.items()},
@@ -95,15 +104,26 @@ class Question:
         self, prompt: Prompt, values: np.ndarray, score: float, look: Look, origin: Origin, notes: tuple[str, ...],
         details: Mapping[str, Any],
     ) -> Heatmap:  # fmt: skip
-        name = self.explainer.name
+        name, tiles = self.explainer.name, len(look.pixels)
+        uses_text = bool(details.get("uses_text", self.explainer.uses_text))
         if not np.isfinite(values).all():
             raise InputError(f"The explainer {name!r} gave NaN or infinite values for {prompt.text!r}.")
         flat = np.ptp(values) == 0
-        if not self.explainer.uses_text:
+        notes = (*notes, *self.explainer.notes)
+        if tiles > 1 and self.explainer.additive:
+            notes = (*notes, f"Each of the {tiles} tiles adds up to its own score, not to that of the picture.")
+        if tiles > 1 and self.explainer.per_tile:
+            notes = (*notes, f"{name} gives each of the {tiles} tiles a scale of its own: compare within a tile only.")
+        if not uses_text:
             notes = (*notes, f"{name} does not read the text: its map is the same for every text.")
         if flat:
             notes = (*notes, "The map is the same everywhere: it says nothing.")
-        about = {"templates": list(prompt.templates), "view": look.frame.view, "details": dict(details)}
+        about: dict[str, Any] = {
+            "uses_text": uses_text,
+            "templates": list(prompt.templates),
+            "view": look.frame.view,
+            "details": dict(details),
+        }
         return Heatmap(
             values=np.zeros_like(values) if flat else np.ascontiguousarray(values),
             frame=look.frame,
@@ -131,6 +151,28 @@ def _others(prompts: PromptSet, against: Any, contrast: str, baseline: str | Non
     if others is not None and (same := set(prompts) & set(others)):
         raise PromptError(f"{next(iter(same)).text!r} is explained against itself: name another text in `against`.")
     return others
+
+
+def _check_apart(model: Model, prompts: PromptSet, vectors: Tensor, others: PromptSet, rest: Tensor) -> None:
+    """PromptError where a text [P, E] and one of the others [K, E] are one vector to the model."""
+    same = torch.nonzero(torch.cdist(vectors, rest, p=float("inf")) < SAME)
+    if len(same):
+        i, j = same[0].tolist()
+        raise PromptError(
+            f"{prompts[i].text!r} is explained against itself: {others[j].text!r} is the same text to {model.name}; "
+            "name another text in `against`."
+        )
+
+
+def _check_default(explainer: Explainer, options: Mapping[str, Any], model: Model) -> None:
+    """InputError for an option that others have and the method that was not named has not."""
+    known = options_of(explainer)
+    for option in options:
+        if known is not None and option not in known and (fit := taking(option, model)):
+            raise InputError(
+                f"The default method here, {explainer.name!r}, takes no option {option!r}. These do, name one of them "
+                f"with method=: {', '.join(fit)}."
+            )
 
 
 def _unseen(model: Model, prompt: Prompt, others: PromptSet | None) -> tuple[str, ...]:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import inspect
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from ..errors import InputError, ModelError, nearest
 from ..model import Model
@@ -25,7 +28,8 @@ class Explainer:
     ``look.pixels`` is [N, 3, S, S]; ``target`` is the `Target` that is explained: P scores of a unit vector.
     ``uses_text``: the map depends on the text. ``signed``: below zero speaks against it. ``additive``: the cells, with
     a remainder that the method tells, add up to the score. ``nonnegative``: it assumes that activations are not below
-    zero. ``passes``: its cost in passes over the picture, in words.
+    zero. ``passes``: its cost in passes over the picture, in words. ``per_tile``: each tile's map has a size of its
+    own, so that tiles cannot be compared. ``notes`` go with every map.
     """
 
     name: str
@@ -38,6 +42,8 @@ class Explainer:
     additive: bool = False
     nonnegative: bool = False
     passes: str = ""
+    per_tile: bool = False
+    notes: tuple[str, ...] = ()
 
     def serves(self, model: Model) -> bool:
         return model.kind in NEEDS[self.needs]
@@ -48,7 +54,8 @@ class Found:
     """Maps [N, P, h, w] with what else a method has to tell: ``details``, one mapping a text, of plain values.
 
     They stand in ``heatmap.details``. Keys in use: ``baseline``, ``baseline_score``, ``remainder``,
-    ``completeness_error``, ``sampling_error``, ``subtracted``, ``layer``, ``blocks``, ``of``, ``flat``.
+    ``completeness_error``, ``sampling_error``, ``subtracted``, ``layer``, ``blocks``, ``of``, ``flat``;
+    ``uses_text`` is told where an option decides it.
     """
 
     maps: Tensor
@@ -79,6 +86,8 @@ def register_explainer(
     additive: bool = False,
     nonnegative: bool = False,
     passes: str = "",
+    per_tile: bool = False,
+    notes: Sequence[str] = (),
     replace: bool = False,
 ) -> None:
     """Make ``explain(..., method=name)`` run ``function(model, look, target, **options)``.
@@ -87,7 +96,7 @@ def register_explainer(
     unit vectors [..., E] it gives scores [..., P], and ``target.directions`` [P, E] are the texts' vectors. It returns
     maps [N, P, h, w], signed, as they come, alone or in a `Found`. ``needs`` is "any" (a network that can be looked
     into), "vit", "resnet", or "vectors", which a model run by open_clip gives too. The rest is told by `Explainer`.
-    Raises InputError where the name is taken, unless ``replace``.
+    Raises InputError where the name is taken, unless ``replace``, and for a function that does not take those three.
 
         >>> register_explainer("mine", lambda model, look, target: ...)  # doctest: +SKIP
     """
@@ -95,14 +104,26 @@ def register_explainer(
         raise InputError(f"An explainer called {name!r} is registered already: take another name or replace=True.")
     if not callable(function):
         raise InputError(f"An explainer is a function (model, look, target) -> maps; got {type(function).__name__}.")
+    try:
+        inspect.signature(function).bind(None, None, None)
+    except TypeError as error:
+        raise InputError(
+            f"An explainer takes (model, look, target), and options by name; {name!r}: {error}."
+        ) from error
+    except ValueError:  # a builtin, which does not tell what it takes
+        pass
     if needs not in NEEDS:
         raise InputError(f"needs={needs!r} is not known; it is one of {', '.join(NEEDS)}.")
-    _REGISTRY[name] = Explainer(name, function, family, paper, needs, uses_text, signed, additive, nonnegative, passes)
+    _REGISTRY[name] = Explainer(
+        name, function, family, paper, needs, uses_text, signed, additive, nonnegative, passes, per_tile, tuple(notes)
+    )
 
 
 def find_explainer(name: str, model: Model) -> Explainer:
     """The explainer of this name, if it can serve ``model``; else an error that lists those that can."""
-    prefix, colon, rest = str(name).partition(":")
+    if not isinstance(name, str):
+        raise InputError(f"A method is one name, such as 'gradcam'; got {name!r}: clipviz.compare takes several.")
+    prefix, colon, rest = name.partition(":")
     if colon and prefix in _BRIDGES:
         explainer = _BRIDGES[prefix](rest)
     elif name in _REGISTRY:
@@ -129,6 +150,8 @@ def list_explainers(model: Model | None = None) -> pd.DataFrame:
 
     from .scores import measured_scores
 
+    if model is not None and not isinstance(model, Model):
+        raise InputError(f"model is a clipviz.Model; got {type(model).__name__}: use clipviz.load(...).")
     columns = ("name", "family", "needs", "uses_text", "signed", "additive", "nonnegative", "passes", "paper")
     fit = [e for e in _REGISTRY.values() if model is None or e.serves(model)]
     table = pd.DataFrame([{c: getattr(e, c) for c in columns} for e in fit], columns=list(columns))
@@ -137,19 +160,37 @@ def list_explainers(model: Model | None = None) -> pd.DataFrame:
 
 def check_options(explainer: Explainer, options: Mapping[str, Any]) -> None:
     """InputError, with the nearest names, for an option that the explainer does not take."""
-    takes = list(inspect.signature(explainer.function).parameters.values())[3:]
-    if any(p.kind is p.VAR_KEYWORD for p in takes):
-        return
-    known = [p.name for p in takes]
+    known = options_of(explainer)
     for name in options:
-        if name not in known:
+        if known is not None and name not in known:
             hint = nearest(name, [*known, *COMMON])
             raise InputError(f"explain with method={explainer.name!r} takes no option {name!r}. {hint}")
 
 
+def options_of(explainer: Explainer) -> list[str] | None:
+    """The names of what it takes beside model, look and target; None where it takes any."""
+    takes = list(inspect.signature(explainer.function).parameters.values())[3:]
+    return None if any(p.kind is p.VAR_KEYWORD for p in takes) else [p.name for p in takes]
+
+
+def taking(option: str, model: Model) -> list[str]:
+    """The registered methods that serve ``model`` and have this option."""
+    fit = (e for e in _REGISTRY.values() if e.serves(model))
+    return [e.name for e in fit if option in (options_of(e) or ())]
+
+
 def unwrapped(found: Any, explainer: Explainer, pictures: int, prompts: int) -> Found:
-    """What a method gave, alone or in a `Found`, as `Found`; an error that names the method for another shape."""
+    """What a method gave, alone or in a `Found`, as `Found`; an error that names the method for anything else."""
+    import torch
+
     maps, details = (found.maps, found.details) if isinstance(found, Found) else (found, ())
+    if isinstance(maps, np.ndarray) and maps.dtype.kind in "fiub":
+        maps = torch.as_tensor(maps)
+    if not isinstance(maps, torch.Tensor):
+        raise InputError(
+            f"The explainer {explainer.name!r} returned {type(maps).__name__}; it must return a tensor or an array of "
+            f"numbers, maps [{pictures}, {prompts}, h, w]."
+        )
     shape = tuple(getattr(maps, "shape", ()))
     if len(shape) != 4 or shape[:2] != (pictures, prompts):
         raise InputError(
@@ -160,6 +201,13 @@ def unwrapped(found: Any, explainer: Explainer, pictures: int, prompts: int) -> 
         raise InputError(
             f"The explainer {explainer.name!r} told details of {len(details)} texts; it was asked for {prompts}."
         )
+    try:
+        json.dumps([dict(one) for one in details])
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            f"The explainer {explainer.name!r} told details that cannot be saved ({error}): one mapping a text, of "
+            "numbers, strings and lists."
+        ) from error
     return Found(maps, details or [{}] * prompts)
 
 

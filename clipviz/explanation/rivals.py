@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import InputError
+from ..errors import InputError, PromptError
 from ..model import Look, Model
 from ..text import Prompt
 from .heatmap import Heatmap
@@ -125,7 +125,7 @@ class Rivals:
             for copy in self._copies:
                 question = Question(copy.model, self.prompt, way.method, way.options, **self.asked)
                 found.append(abs(rank_correlation(heatmap.values, question.row(copy, heatmap.origin)[0].values)))
-        except InputError as error:  # the method itself cannot be asked of such a network
+        except (InputError, PromptError) as error:  # the method itself cannot be asked of such a network
             return math.nan, f"{way.name} has no map under random weights: {error}"
         if np.isnan(found).any():
             return math.nan, f"{way.name} has a map under random weights that is the same everywhere."

@@ -62,6 +62,16 @@ class Target:
         rest = torch.logsumexp(self.scale * unit @ self.others.T.to(unit.dtype), dim=-1, keepdim=True)  # [..., 1]
         return torch.sigmoid(own - rest)
 
+    def reach(self, unit: Tensor) -> Tensor:
+        """How long the gradient at unit vectors [N, E] could be, were text and others opposed: [N, P].
+
+        What rounds to zero is measured against it, and not against what is left of two texts that are nearly the same.
+        """
+        if self.linear:
+            return unit.new_full((len(unit), len(self)), 2.0 if len(self.others) else 1.0)
+        p = self(unit)
+        return 2 * self.scale * p * (1 - p)
+
     def gradient(self, unit: Tensor) -> Tensor:
         """d score / d u at unit vectors [N, E]: [N, P, E]; the directions themselves where the score is linear."""
         if self.linear:

@@ -56,6 +56,8 @@ def token_attribution(
         raise InputError(f"steps={steps!r} is not a whole number of at least 1.")
     if not isinstance(image, Look) and not is_one_image(image):
         raise InputError(f"token_attribution takes one image and got {type(image).__name__}: call it once for each.")
+    if model is not None and not isinstance(model, Model):
+        raise InputError(f"model is a clipviz.Model; got {type(model).__name__}: use clipviz.load(...).")
     prompt = as_prompt(text)
     if len(prompt.templates) > 1:
         raise PromptError(

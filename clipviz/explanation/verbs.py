@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, islice
 from typing import Any
 
-from ..errors import ClipvizWarning, InputError
+from ..errors import ClipvizWarning, InputError, nearest
+from ..frame import VIEWS
 from ..images import is_one_image
 from ..model import Look, Model, load
 from ..sources import Item, Source
@@ -61,30 +63,37 @@ def explain(
 ) -> Heatmaps:
     """Heatmaps of every image and text: ``.values`` [images, prompts, h, w], ``heatmaps[i, j]`` a `Heatmap`.
 
-    One pass a picture, shared by all texts; no picture is kept open, so that memory stays flat over thousands.
+    One pass a picture, shared by all texts. Of paths and a `Source` no picture is kept, so that memory stays flat over
+    thousands; arrays, bytes and other objects are kept with their heatmaps, also those that a generator made.
     ``images`` is a list of anything that `open_image` takes, of `Look`s, or a `Source`; one image alone counts as a
     list of one. ``method`` names a registered explainer (`list_explainers`; None takes the one that was measured best
     for this kind of network), ``options`` go to it. With ``against`` the margin to the mean of those texts is
     explained, or with ``contrast="softmax"`` the probability among them; ``baseline="neutral"`` takes off what the
     picture shares with texts that name nothing (`clipviz.explanation.neutral.NEUTRAL`). A picture that cannot be
-    opened is listed in ``.failed`` with its reason, unless ``fail``. Words never seen in training give a
+    opened is listed in ``.failed`` with its reason, and a ClipvizWarning tells; with ``fail``, or where it is the only
+    one and no list, its error is raised. Words never seen in training give a
     ClipvizWarning and a note.
 
         >>> clipviz.explain(["a.jpg", "b.jpg"], ["a dog", "a cat"])  # doctest: +SKIP
         Heatmaps(2 images x 2 prompts)
     """
-    model = _model_of(images) or load() if model is None else model
+    if view is not None and view not in VIEWS:
+        raise InputError(f"view={view!r} is not known; it is one of {', '.join(VIEWS)}. {nearest(str(view), VIEWS)}")
+    alone = isinstance(images, Look) or is_one_image(images)
+    if model is None:
+        images, first = _peeked(images)
+        model = first.model if isinstance(first, Look) else load()
     asked = Question(
         model, texts, method, options, against=against, contrast=contrast, baseline=baseline, strict=strict
     )
     for note in dict.fromkeys(note for of_prompt in asked.notes for note in of_prompt):
         warnings.warn(note, ClipvizWarning, stacklevel=3 if fail else 2)
     rows, ids, failed = [], [], []
-    for name, image, holder in _each(images, progress):
+    for name, image, holder in _each([images] if alone else images, progress):
         try:
             look = model.look(image, view)
         except InputError as error:
-            if fail:
+            if fail or alone or isinstance(image, Look):  # a Look fails for what was asked of it
                 raise
             failed.append((name, str(error)))
             continue
@@ -92,20 +101,28 @@ def explain(
         rows.append(asked.row(look, origin))
         ids.append(name)
     failed += list(getattr(images, "failed", ()))
+    if failed:
+        name, why = failed[0]
+        warnings.warn(
+            f"{len(failed)} of {len(failed) + len(rows)} pictures could not be opened, the first {name!r}: {why} All "
+            "are in .failed.", ClipvizWarning, stacklevel=2,
+        )  # fmt: skip
     return Heatmaps(tuple(rows), asked.prompts.labels, tuple(ids), tuple(failed), asked.against)
 
 
-def _model_of(images: Any) -> Model | None:
-    """The model of the first Look among ``images``, where they are Looks."""
-    first = images if isinstance(images, Look) else images[0] if isinstance(images, (list, tuple)) and images else None
-    return first.model if isinstance(first, Look) else None
+def _peeked(images: Any) -> tuple[Any, Any]:
+    """``images`` as they were, and the first of them where they are a list, a generator, or one `Look`."""
+    if isinstance(images, Look):
+        return images, images
+    if isinstance(images, Iterator) and not is_one_image(images):  # a file is its own iterator
+        first = list(islice(images, 1))
+        return chain(first, images), first[0] if first else None
+    return images, images[0] if isinstance(images, (list, tuple)) and images else None
 
 
 def _each(images: Any, progress: bool) -> Iterator[tuple[int | str, Any, Holder | None]]:
     """(place or id, image, what gives it again by that id), whatever holds them."""
     holder = images if isinstance(images, Source) else None
-    if isinstance(images, Look) or is_one_image(images):
-        images = [images]
     if progress:
         from tqdm.auto import tqdm
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,7 @@ from ..clip import ViTConfig
 from ..errors import InputError
 from ..model import Model
 from .defaults import LAYERED, default_method, default_options, representatives
-from .registry import find_explainer, list_explainers
+from .registry import find_explainer, taking
 
 
 @dataclass(frozen=True)
@@ -31,10 +31,13 @@ def by_method(model: Model, methods: Any) -> list[Way]:
         return [Way(name, model, name, {}, named=False) for name in representatives(model)]
     if isinstance(methods, str):
         raise InputError(f"methods is a list of names; got {methods!r}: write methods=[{methods!r}, ...].")
+    if not isinstance(methods, Iterable):
+        raise InputError(f"methods is a list of names; got {methods!r}: write methods=['gradcam', 'legrad'].")
     ways = []
     for one in methods:
         pair = (one, {}) if isinstance(one, str) else one
-        if not (isinstance(pair, tuple | list) and len(pair) == 2 and isinstance(pair[1], Mapping)):
+        named = isinstance(pair, tuple | list) and len(pair) == 2 and isinstance(pair[0], str)
+        if not named or not isinstance(pair[1], Mapping):
             raise InputError(f"A method is a name, or a pair such as ('gradcam', {{'layer': 2}}); got {one!r}.")
         said = ", ".join(f"{key}={value}" for key, value in pair[1].items())
         ways.append(Way(f"{pair[0]}({said})" if said else str(pair[0]), model, *pair))
@@ -43,7 +46,8 @@ def by_method(model: Model, methods: Any) -> list[Way]:
 
 def by_model(models: Any, methods: Any) -> list[Way]:
     """A way for each model, by the one method in ``methods``, or by each model's default where None."""
-    if isinstance(models, Model | str) or not all(isinstance(model, Model) for model in models):
+    single = isinstance(models, Model | str) or not isinstance(models, Iterable)
+    if single or not all(isinstance(model, Model) for model in models):
         raise InputError("models is a list of clipviz.Model: use clipviz.load(...) or Model.wrap(...) for each.")
     ways: list[Way] = []
     for model in models:
@@ -61,9 +65,11 @@ def by_model(models: Any, methods: Any) -> list[Way]:
 
 def by_layer(model: Model, method: str | None, layers: Any, options: Mapping[str, Any]) -> list[Way]:
     """A way for each layer, all of them where None. InputError for a method that has none to choose."""
+    if "layer" in options:
+        raise InputError(f"through_depth goes from layer to layer: write layers=[{options['layer']!r}].")
     name = LAYERED if method is None else method
     if not has_layer(name, model):
-        fit = [other for other in list_explainers(model)["name"] if has_layer(other, model)]
+        fit = taking("layer", model)
         raise InputError(f"{name!r} has no layer to choose; these have: {', '.join(fit) or 'none for this model'}.")
     if isinstance(layers, str | int):
         raise InputError(f"layers is a list, got {layers!r} alone: write layers=[{layers!r}].")

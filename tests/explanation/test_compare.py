@@ -15,7 +15,7 @@ import torch
 from PIL import Image, ImageDraw
 
 import clipviz
-from clipviz.errors import ClipvizWarning, DataError, InputError, ModelError
+from clipviz.errors import ClipvizWarning, DataError, InputError, ModelError, PromptError
 from clipviz.explanation.defaults import REPRESENTATIVES, default_method, representatives
 from clipviz.explanation.registry import _REGISTRY
 from clipviz.explanation.rivals import CENTRE_LIMIT, RANDOM_LIMIT, Rivalry
@@ -133,7 +133,7 @@ def test_by_default_each_family_is_there(model: Model, picture: Image.Image) -> 
     assert set(names) <= {default_method(model), *REPRESENTATIVES}
     assert len(names) >= 3
     found = clipviz.compare(picture, "a dog", model=model, checks=False)
-    assert found.names == names and not found.notes
+    assert found.names == names and not [note for note in found.notes if "consensus" not in note]
 
 
 def test_what_cannot_be_done_is_left_out_only_where_nobody_named_it(
@@ -146,7 +146,8 @@ def test_what_cannot_be_done_is_left_out_only_where_nobody_named_it(
     monkeypatch.setattr("clipviz.explanation.defaults.REPRESENTATIVES", ("flat", "ramp"))
     found = clipviz.compare(picture, "a dog", model=vit, checks=False)
     assert found.names == (default_method(vit), "ramp")
-    assert found.notes == ("flat was left out: This one never works.",)
+    assert found.notes[-1:] == ("flat was left out: This one never works.",)
+    assert not [note for note in found.notes[:-1] if "consensus" not in note]
     with pytest.raises(InputError, match="never works"):
         clipviz.compare(picture, "a dog", model=vit, methods=["flat"], checks=False)
 
@@ -182,6 +183,13 @@ def test_through_depth(model: Model, picture: Image.Image) -> None:
         (lambda p, m: clipviz.compare("no.png", "a", model=m, methods=["gem"]), InputError, "no file"),
         (lambda p, m: clipviz.through_depth(p, "a", model=m, method="occlusion"), InputError, "no layer.*gradcam"),
         (lambda p, m: clipviz.through_depth(p, "a", model=m, layers=1), InputError, r"layers=\[1\]"),
+        (lambda p, m: clipviz.through_depth(p, "a", model=m, layer=1), InputError, r"write layers=\[1\]"),
+        (lambda p, m: clipviz.compare(p, "a", models=5), InputError, r"list of clipviz\.Model"),
+        (lambda p, m: clipviz.compare(p, "a", model=m, methods=5), InputError, r"list of names; got 5"),
+        (lambda p, m: clipviz.compare(p, "a", model=m, methods=[(3, {})]), InputError, "or a pair such as"),
+        (lambda p, m: clipviz.compare(p, "a", model=m, seed="x"), InputError, "seed='x'"),
+        (lambda p, m: clipviz.compare("no.png", "a", model=m), InputError, r"^There is no file 'no.png'[^:]*$"),
+        (lambda p, m: clipviz.compare(p, "A", model=m, against="a"), PromptError, "against itself"),
         (lambda p, m: clipviz.through_depth(p, "a", model=m, layers=[9]), InputError, "from 0 to 2"),
         (lambda p, m: clipviz.compare(Model("b", Weights(m.clip)).look(p), "a", model=m, methods=["rise?"]),
          InputError, "rise"),

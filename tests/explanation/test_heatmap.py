@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 import clipviz
-from clipviz.errors import DataError, InputError
+from clipviz.errors import ClipvizWarning, DataError, InputError
 from clipviz.explanation.origin import Origin, mark_of
 from clipviz.model import Model
 
@@ -116,7 +116,12 @@ def test_heatmaps_grid_table_and_files(vit: Model, picture: Image.Image, tmp_pat
         found.save(tmp_path / "x.jpg")
     assert [h.prompt for h in found[1]] == ["a dog", "a cat"]
     assert len(list(found)) == len(found) == 2
-    empty = clipviz.explain([b"nothing"], ["a dog"], model=vit)
+    with pytest.warns(ClipvizWarning, match="1 of 1 pictures could not be opened, the first 0: "):
+        empty = clipviz.explain([b"nothing"], ["a dog"], model=vit)
+    with pytest.raises(InputError, match=r"0 images and 1 prompts; 1 pictures could not be opened, see \.failed"):
+        _ = empty[0, 0]
+    with pytest.raises(IndexError, match="2 images and 2 prompts"):
+        _ = found[0, 2]
     assert empty.values.shape[:2] == (0, 1)
     assert "1 failed" in repr(empty)
     assert empty.save(tmp_path / "empty.html").exists()
@@ -182,6 +187,35 @@ def test_the_picture_is_opened_again_and_not_kept(vit: Model, picture: Image.Ima
     assert maps["path"].values.any()  # the numbers are there all the same
 
 
+def test_of_a_pil_picture_from_a_file_the_path_is_kept(vit: Model, picture: Image.Image, tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    picture.save(path)
+    with Image.open(path) as opened:
+        assert clipviz.gradcam(opened, "a dog", model=vit).origin.given == str(path)
+    with Image.open(path) as drawn_into:
+        drawn_into.putpixel((0, 0), (1, 2, 3))
+        found = clipviz.gradcam(drawn_into, "a dog", model=vit)
+        assert found.origin.given is drawn_into and found.picture.getpixel((0, 0)) == (1, 2, 3)
+    with Image.open(path) as moved:
+        moved.load()
+        path.unlink()
+        assert clipviz.gradcam(moved, "a dog", model=vit).origin.given is moved
+
+
+def test_tiles_add_up_each_for_itself(vit: Model, picture: Image.Image) -> None:
+    asked = {"model": vit, "method": "head_decomposition"}
+    one, tiles = (clipviz.explain([picture], "a dog", view=view, **asked)[0, 0] for view in ("crop", "tiles"))
+    count = len(tiles.frame.tiles)
+    assert (
+        count > 1 and f"Each of the {count} tiles adds up to its own score, not to that of the picture." in tiles.notes
+    )
+    assert (one.unit, tiles.unit) == ("contribution to cosine", "contribution to the tile's cosine") and not one.notes
+    for method in ("eigencam", "scorecam", "grad_eclip", "attention"):
+        options = {"channels": 3} if method == "scorecam" else {}
+        found = clipviz.explain([picture], "a dog", model=vit, method=method, view="tiles", **options)[0, 0]
+        assert any("compare within a tile only" in note for note in found.notes)
+
+
 def test_a_working_folder_may_change(
     vit: Model, picture: Image.Image, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -206,7 +240,8 @@ def test_sets_are_written_and_read_back(vit: Model, picture: Image.Image, tmp_pa
         picture.save(tmp_path / name)
     (tmp_path / "c.png").write_bytes(b"no picture")
     source = clipviz.open_source(tmp_path)
-    found = clipviz.explain(source, ["a dog", "a cat"], model=vit, against="a bird")
+    with pytest.warns(ClipvizWarning, match=r"1 of 3 .*'c\.png'"):
+        found = clipviz.explain(source, ["a dog", "a cat"], model=vit, against="a bird")
     path = found.save(tmp_path / "out" / "x.npz")
     assert path.read_bytes() == found.save(tmp_path / "out" / "y.npz").read_bytes()
     (tmp_path / "b.jpg").unlink()  # the pictures are in the file
@@ -219,7 +254,8 @@ def test_sets_are_written_and_read_back(vit: Model, picture: Image.Image, tmp_pa
     assert back[1, 0].picture.size == picture.size
     np.testing.assert_array_equal(np.asarray(back[0, 0].picture), np.asarray(picture))
     assert clipviz.Heatmaps.load(back.save(path))[1, 1].picture.size == picture.size  # over the file it came from
-    empty = clipviz.explain([b"nothing"], ["a dog"], model=vit)
+    with pytest.warns(ClipvizWarning):
+        empty = clipviz.explain([b"nothing"], ["a dog"], model=vit)
     assert clipviz.Heatmaps.load(empty.save(tmp_path / "e.npz")).failed == empty.failed
     path.unlink()
     with pytest.raises(InputError, match=r"cannot be opened again: .*x\.npz"):

@@ -17,7 +17,7 @@ import clipviz
 from clipviz.errors import ClipvizError, ClipvizWarning, InputError, ModelError, PromptError
 from clipviz.explanation.defaults import DEFAULT_OPTIONS, DEFAULTS
 from clipviz.explanation.neutral import NEUTRAL
-from clipviz.explanation.registry import _REGISTRY
+from clipviz.explanation.registry import _REGISTRY, Found
 from clipviz.explanation.target import Target
 from clipviz.model import Look, Model
 
@@ -72,19 +72,24 @@ def test_a_source_brings_ids_and_lists_what_is_damaged(vit: Model, picture: Imag
     for name in ("b.png", "a.png"):
         picture.save(tmp_path / name)
     (tmp_path / "c.png").write_bytes(b"no picture")
-    found = clipviz.explain(clipviz.open_source(tmp_path), ["a dog"], model=vit)
+    with pytest.warns(ClipvizWarning, match=r"1 of 3 pictures could not be opened, the first 'c\.png'"):
+        found = clipviz.explain(clipviz.open_source(tmp_path), ["a dog"], model=vit)
     assert found.ids == ("a.png", "b.png")
     assert [name for name, _ in found.failed] == ["c.png"]
     assert set(found.to_pandas()["image"]) == {"a.png", "b.png"}
 
 
 def test_a_damaged_picture_stops_gradcam_but_not_explain(vit: Model, picture: Image.Image) -> None:
-    found = clipviz.explain([picture, b"no picture"], ["a dog"], model=vit)
+    with pytest.warns(ClipvizWarning) as said:
+        found = clipviz.explain([picture, b"no picture", b"nor this"], ["a dog"], model=vit)
+    assert len(said) == 1 and "2 of 3 pictures" in str(said[0].message)
     assert len(found) == 1
     assert found.failed[0][0] == 1
     assert found.failed[0][1]
     with pytest.raises(InputError):
         clipviz.gradcam(b"no picture", "a dog", model=vit)
+    with pytest.raises(InputError):  # the only one, and no list
+        clipviz.explain(b"no picture", "a dog", model=vit)
 
 
 @pytest.mark.parametrize(
@@ -101,6 +106,22 @@ def test_a_damaged_picture_stops_gradcam_but_not_explain(vit: Model, picture: Im
         (lambda p, m: clipviz.gradcam(p, "a", model="ViT-B-32"), InputError, r"clipviz\.load"),
         (lambda p, m: clipviz.explain([p], ["a"], model=m, method="gradcan"), InputError, "gradcam"),
         (lambda p, m: clipviz.explain([p], [], model=m), PromptError, "At least one text"),
+        (lambda p, m: clipviz.gradcam(p, "a red circle", model=m, against="A red  circle "), PromptError, "itself"),
+        (
+            lambda p, m: clipviz.gradcam(p, "a cat", model=m, against=["b", clipviz.Prompt("cat", ["a {}"])]),
+            PromptError,
+            "'cat' is the same text",
+        ),
+        (lambda p, m: clipviz.explain([p], ["a"], model=m, view="corp"), InputError, "Did you mean 'crop'"),
+        (lambda p, m: clipviz.explain([m.look(p)], ["a"], view="pad"), InputError, "made with view='crop'"),
+        (lambda p, m: clipviz.explain([p], ["a"], model=m, method=["gradcam"]), InputError, "one name.*compare"),
+        (
+            lambda p, m: clipviz.explain([p], ["a"], model=m, layer=1),
+            InputError,
+            "'consensus', takes no option 'layer'.*method=: .*gradcam",
+        ),
+        (lambda p, m: clipviz.list_explainers("ViT"), InputError, r"clipviz\.load"),
+        (lambda p, m: clipviz.token_attribution("a", p, model="x"), InputError, r"clipviz\.load"),
         (lambda p, m: clipviz.explain([p], ["a"], model=m, strct=True), InputError, "'strct'.*'strict'"),
         (lambda p, m: clipviz.explain({"a": p}, ["a"], model=m), InputError, r"images\.values"),
     ],
@@ -125,6 +146,27 @@ def test_a_look_belongs_to_its_model(vit: Model, picture: Image.Image) -> None:
         clipviz.gradcam(vit.look(picture), "a dog", view="pad")
 
 
+def test_a_generator_of_looks_brings_its_model(vit: Model, picture: Image.Image) -> None:
+    looks = [vit.look(picture), vit.look(picture.rotate(180))]
+    found = clipviz.explain((look for look in looks), "a dog", method="gradcam", layer=np.int64(1))
+    assert [row[0].model for row in found] == [vit.name] * 2
+    want = clipviz.explain(looks, "a dog", method="gradcam", layer=1)
+    np.testing.assert_array_equal(found.values, want.values)
+    assert len(clipviz.explain(iter([]), "a dog", model=vit)) == 0
+
+
+def test_templates_of_the_other_texts_are_told(vit: Model, picture: Image.Image) -> None:
+    rest = [clipviz.Prompt("cat", ["a {}", "one {}"]), "a bird"]
+    about = clipviz.gradcam(picture, "a dog", model=vit, against=rest).provenance
+    assert about["against_templates"] == [["a {}", "one {}"], ["{}"]]
+    about = clipviz.explain([picture], "a dog", model=vit, method="clip_surgery", labels=rest)[0, 0].details
+    assert about["label_templates"] == [["a {}", "one {}"], ["{}"]] and about["subtracted"] == [
+        "a dog",
+        "cat",
+        "a bird",
+    ]
+
+
 def test_anyones_explainer(vit: Model, picture: Image.Image) -> None:
     def corner(model: Model, look: Look, target: Target, depth: float = 1.0) -> torch.Tensor:
         maps = torch.zeros(len(look.pixels), len(target), *model.grid)
@@ -146,6 +188,18 @@ def test_anyones_explainer(vit: Model, picture: Image.Image) -> None:
         clipviz.register_explainer("corner", lambda *_: torch.zeros(3), replace=True)
         with pytest.raises(InputError, match=r"must return maps \[1, 1, h, w\]"):
             clipviz.explain([picture], ["a"], model=vit, method="corner")
+        clipviz.register_explainer("corner", lambda *_: np.arange(16.0).reshape(1, 1, 4, 4), replace=True)
+        assert clipviz.explain([picture], ["a"], model=vit, method="corner").values[0, 0, 3, 3] == 15
+        for given in ([[1.0]], None, np.array([["x"]])):
+            clipviz.register_explainer("corner", lambda *_, given=given: given, replace=True)
+            with pytest.raises(InputError, match=r"'corner' returned .*must return a tensor or an array"):
+                clipviz.explain([picture], ["a"], model=vit, method="corner")
+        told = Found(torch.rand(1, 1, 4, 4), [{"x": object()}])
+        clipviz.register_explainer("corner", lambda *_: told, replace=True)
+        with pytest.raises(InputError, match="'corner' told details that cannot be saved"):
+            clipviz.explain([picture], ["a"], model=vit, method="corner")
+        with pytest.raises(InputError, match=r"model, look, target.*'corner'"):
+            clipviz.register_explainer("corner", lambda model, look: None, replace=True)
         clipviz.register_explainer("corner", lambda *_: torch.full((1, 1, 2, 2), torch.nan), replace=True)
         with pytest.raises(InputError, match="NaN"):
             clipviz.explain([picture], ["a"], model=vit, method="corner")
@@ -225,6 +279,11 @@ def test_a_method_that_does_not_read_the_text_says_so(model: Model, picture: Ima
     for figure in (found.plot(), found[0, 0].plot()):
         assert any("does not read the text" in " ".join(t.get_text().split()) for t in figure.texts)
     assert not clipviz.gradcam(picture, "a dog", model=model).notes
+
+
+def test_eigencam_with_the_sign_of_a_text_reads_it(vit: Model, picture: Image.Image) -> None:
+    found = clipviz.explain([picture], "a dog", model=vit, method="eigencam", sign="text")[0, 0]
+    assert found.provenance["uses_text"] is True and not found.notes
 
 
 def test_what_a_method_is_stands_in_the_provenance(vit: Model, picture: Image.Image) -> None:

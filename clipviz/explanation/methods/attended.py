@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from operator import index
+from typing import Any, SupportsIndex
 
 import torch
 import torch.nn.functional as F
@@ -43,8 +44,9 @@ def depth(model: Model) -> int:
 def block_number(model: Model, number: Any, option: str) -> int:
     """The block of a ViT that ``option=number`` names, from 0; below 0 from the end. InputError for one not there."""
     count = depth(model)
-    if isinstance(number, bool) or not isinstance(number, int):
+    if isinstance(number, bool) or not isinstance(number, SupportsIndex):
         raise InputError(f"{option}={number!r} is no block of {model.name}: pass a whole number from 0 to {count - 1}.")
+    number = index(number)  # a number of NumPy as well
     if not -count <= number < count:
         raise InputError(
             f"{option}={number} is not in {model.name}: its blocks are from 0 to {count - 1}, or -1 for the last."

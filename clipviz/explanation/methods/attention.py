@@ -75,6 +75,7 @@ register_explainer(
     paper="Caron et al. 2021, Emerging Properties in Self-Supervised Vision Transformers (arXiv 2104.14294)",
     uses_text=False,
     signed=False,
+    per_tile=True,
     passes="1 forward for all texts",
 )
 register_explainer(
@@ -85,6 +86,7 @@ register_explainer(
     needs="vit",
     uses_text=False,
     signed=False,
+    per_tile=True,
     passes="1 forward for all texts",
 )
 register_explainer(
@@ -99,5 +101,6 @@ register_explainer(
     _grad_eclip,
     family="attention",
     paper="Zhao et al. 2024, Grad-ECLIP: Visual and Textual Explanations for CLIP (arXiv 2502.18816)",
+    per_tile=True,
     passes="1 forward, and the last block there and back for all texts",
 )

@@ -48,6 +48,7 @@ def _bridge(name: str) -> Explainer:
         paper=f"{name} of pytorch-grad-cam (github.com/jacobgil/pytorch-grad-cam), with its paper there",
         uses_text=name not in _BLIND,
         signed=False,
+        per_tile=True,
         passes="those of the class, for each text",
     )
 

@@ -93,7 +93,7 @@ def _eigen_cam(
         ).expand(-1, len(target))
     grid = as_grid(look.trace([tap])[tap], model).shape[-2:]
     maps = (signs[..., None] * plain[:, None]).unflatten(2, grid)  # [N, P, h, w]
-    return Found(maps, [{"layer": tap, "sign": sign}] * len(target))
+    return Found(maps, [{"layer": tap, "sign": sign, "uses_text": sign == "text"}] * len(target))
 
 
 def _signs(plain: Tensor, cells: Cells) -> Tensor:
@@ -176,5 +176,6 @@ register_explainer(
     family="gradients",
     paper="Muhammad and Yeasin 2020, Eigen-CAM (arXiv 2008.00299)",
     uses_text=False,
+    per_tile=True,
     passes="1 forward, 1 backward of what follows the layer, for the sign",
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -30,9 +30,13 @@ def _consensus(model: Model, look: Look, target: Target, *, of: Sequence[str | M
     map's own mean, so that a value below it says "less than elsewhere" and nothing about the score. A map that is
     the same everywhere has no say; ``flat`` in the details names its method.
     """
+    if of is not None and (isinstance(of, str) or not isinstance(of, Sequence)):
+        raise InputError(f"of={of!r} is no list of methods: write of=['gradcam', 'legrad'].")
     members = [_member(model, one) for one in (of if of is not None else MEMBERS[model.kind])]
     if len(members) < 2:
         raise InputError("A consensus needs two methods or more: name them as of=['gradcam', 'legrad'].")
+    # Smaller maps than that are what rounding leaves of texts, or of parts, that cancel.
+    rounding = 1e-7 * target.reach(look.unit).amax(dim=0)  # [P]
     total: Tensor | float = 0.0
     flat: list[list[str]] = [[] for _ in range(len(target))]
     for explainer, options in members:
@@ -44,7 +48,7 @@ def _consensus(model: Model, look: Look, target: Target, *, of: Sequence[str | M
             )
         centred = maps - maps.mean(dim=(0, 2, 3), keepdim=True)  # over the tiles too: one may have all there is
         spread = centred.square().mean(dim=(0, 2, 3), keepdim=True).sqrt()  # [1, P, 1, 1]
-        still = spread.flatten() <= 1e-6 * maps.abs().amax(dim=(0, 2, 3))
+        still = spread.flatten() <= torch.maximum(1e-6 * maps.abs().amax(dim=(0, 2, 3)), rounding.to(maps))
         for j in torch.nonzero(still).flatten().tolist():
             flat[j].append(explainer.name)
         total = total + torch.where(still[None, :, None, None], torch.zeros_like(maps), centred / spread)
@@ -59,7 +63,10 @@ def _spelt(options: dict[str, Any]) -> str:
 
 def _member(model: Model, named: str | Member) -> tuple[Explainer, dict[str, Any]]:
     """The explainer and its options; InputError for one that does not ask the text, or for a consensus of itself."""
-    name, options = (named, {}) if isinstance(named, str) else named
+    pair = (named, {}) if isinstance(named, str) else named
+    if not (isinstance(pair, tuple | list) and len(pair) == 2 and isinstance(pair[1], Mapping)):
+        raise InputError(f"A member is a name, or a pair such as ('legrad', {{'start': 0}}); got {named!r}.")
+    name, options = pair
     explainer = find_explainer(name, model)
     if name == "consensus" or not explainer.uses_text:
         raise InputError(f"of={name!r} does not ask the text by itself: leave it out of the consensus.")
@@ -73,5 +80,6 @@ register_explainer(
     family="consensus",
     paper="clipviz: the mean of standardised maps of one method of each family",
     signed=False,
+    notes=("Zero in a map of consensus is the map's own mean.",),
     passes="1 forward and about 2 a text",
 )

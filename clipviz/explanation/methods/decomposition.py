@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from operator import index
+from typing import SupportsIndex
 
 import torch
 import torch.nn.functional as F
@@ -123,13 +125,15 @@ def chosen_layers(model: Model, layers: int | Iterable[int] | None) -> list[int]
     depth: int = model.clip.visual.config.layers  # type: ignore[union-attr, assignment]
     if layers is None:
         return list(range(depth))
-    wanted = [layers] if isinstance(layers, int) else list(layers) if isinstance(layers, Iterable) else [layers]
+    wanted = (
+        [layers] if isinstance(layers, SupportsIndex) else list(layers) if isinstance(layers, Iterable) else [layers]
+    )
     for layer in wanted:
-        if isinstance(layer, bool) or not isinstance(layer, int) or not -depth <= layer < depth:
+        if isinstance(layer, bool) or not isinstance(layer, SupportsIndex) or not -depth <= index(layer) < depth:
             raise InputError(f"layers={layers!r}: {layer!r} is no block of {model.name}; they are 0 to {depth - 1}.")
     if not wanted:
         raise InputError(f"layers={layers!r} names no block: pass some of 0 to {depth - 1}, or None for all.")
-    return sorted({layer % depth for layer in wanted})
+    return sorted({index(layer) % depth for layer in wanted})
 
 
 def _head_decomposition(

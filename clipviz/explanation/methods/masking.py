@@ -11,9 +11,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ...errors import InputError
-from ...model import Model
+from ...model import Look, Model
 from ...model.encoding import Batches
 from ..target import Target
+
+# Of the score: less is what rounding makes of one and the same picture.
+ROUNDING = 1e-6
 
 # Numbers of some masks [B] -> those masks [B, S, S], 1 where the picture stays and 0 where it is blank.
 Masks = Callable[[Tensor], Tensor]
@@ -44,6 +47,12 @@ def scores(model: Model, pixels: Tensor, target: Target) -> Tensor:
         return target(F.normalize(model.network.visual(pixels), dim=-1))
 
 
+def look_scores(look: Look, target: Target) -> Tensor:
+    """The scores [N, P] of the tiles as they are."""
+    with torch.inference_mode(False), torch.no_grad():
+        return target(look.unit)
+
+
 def masked_scores(
     model: Model, tile: Tensor, instead: Tensor, masks: Masks, count: int, target: Target, batch_size: int
 ) -> Tensor:
@@ -63,6 +72,16 @@ def masked_scores(
 
     with torch.inference_mode(False), torch.no_grad():
         return Batches(batch_size)(run, torch.arange(count, device=tile.device))
+
+
+def unmoved(found: Tensor, full: Tensor, target: Target, unit: Tensor) -> Tensor:
+    """[P]: whether the scores ``found`` [M, P] under all masks are ``full`` [P], but for rounding.
+
+    So of a picture that is its own blank, in which nothing can be hidden: about 1e-6 of a cosine is what batches of
+    another size come to. ``unit`` [1, E] is the picture's vector.
+    """
+    both = torch.cat([found.to(full), full[None]])
+    return (both.amax(dim=0) - both.amin(dim=0) <= ROUNDING * target.reach(unit)[0]).cpu()
 
 
 def whole(name: str, value: Any, least: int, most: int | None = None) -> int:

@@ -161,10 +161,10 @@ def _clip_surgery(
         weighted = shared[1]
         maps.append(weighted[..., own.index(j)] - weighted.mean(dim=-1))
         details.append([names[i] for i in own])
-    blocks = _surgery_blocks(model, depth)
-    return Found(
-        as_maps(torch.stack(maps, dim=-1), model), [{"subtracted": named, "blocks": blocks} for named in details]
-    )
+    said: dict[str, Any] = {"blocks": _surgery_blocks(model, depth)}
+    if labels is not None:
+        said["label_templates"] = [list(prompt.templates) for prompt in prompts]
+    return Found(as_maps(torch.stack(maps, dim=-1), model), [{"subtracted": named, **said} for named in details])
 
 
 def _vectors(model: Model, prompts: PromptSet) -> Tensor:

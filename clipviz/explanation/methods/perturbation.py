@@ -10,7 +10,7 @@ from ...model import Look, Model
 from ..registry import Found, register_explainer
 from ..target import Target
 from .inputs import blank_pixels
-from .masking import grid_of, masked_scores, of_cells, plain, scores, whole
+from .masking import grid_of, look_scores, masked_scores, of_cells, plain, scores, unmoved, whole
 
 
 def _occlusion(
@@ -38,9 +38,11 @@ def _occlusion(
     instead = blank_pixels(model, look.pixels, blank)
     whole_scores = look_scores(look, target)  # [N, P]
     maps = []
-    for tile, empty, full in zip(look.pixels, instead, whole_scores, strict=True):
+    for tile, empty, full, unit in zip(look.pixels, instead, whole_scores, look.unit, strict=True):
         masks = of_cells(1 - covers, tile.shape[-1])
-        drops = full - masked_scores(model, tile, empty, masks, len(covers), target, batch_size)  # [M, P]
+        found = masked_scores(model, tile, empty, masks, len(covers), target, batch_size)  # [M, P]
+        moved = ~unmoved(found, full, target, unit[None])
+        drops = (full - found) * moved.to(found)
         maps.append(torch.einsum("mp,mhw->phw", drops, shares.to(drops.dtype)))
     base = plain(scores(model, instead, target))
     said = [{"baseline": blank, "baseline_score": b, "window": window, "stride": stride} for b in base]
@@ -56,12 +58,6 @@ def _windows(h: int, w: int, window: int, stride: int) -> Tensor:
             cover[top : top + window, left : left + window] = 1
             found.append(cover)
     return torch.stack(found)
-
-
-def look_scores(look: Look, target: Target) -> Tensor:
-    """The scores [N, P] of the tiles as they are."""
-    with torch.inference_mode(False), torch.no_grad():
-        return target(look.unit)
 
 
 register_explainer(

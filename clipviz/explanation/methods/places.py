@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from operator import index
+from typing import SupportsIndex
+
 from torch import Tensor
 
 from ...errors import InputError, nearest
@@ -28,10 +31,11 @@ def spatial_tap(model: Model, layer: int | str | None = None) -> str:
         if layer not in names:
             raise InputError(f"layer={layer!r} is no grid inside {model.name}. {nearest(layer, names)}")
         return layer
-    if layer is not None and (isinstance(layer, bool) or not isinstance(layer, int)):
+    if layer is not None and (isinstance(layer, bool) or not isinstance(layer, SupportsIndex)):
         raise InputError(f"layer={layer!r} is no layer: pass a whole number, or a name such as {names[-1]!r}.")
     last = max(known)
-    number = last if layer is None else last + 1 + layer if layer < 0 else layer
+    wanted = -1 if layer is None else index(layer)  # a number of NumPy as well
+    number = last + 1 + wanted if wanted < 0 else wanted
     if number not in known:
         raise InputError(
             f"layer={layer} is not in {model.name}: it is from {min(known)} to {last}, or -1 for the last."

@@ -11,7 +11,7 @@ from ...model import Look, Model
 from ..registry import Found, register_explainer
 from ..target import Target
 from .inputs import blank_pixels
-from .masking import cell_of_pixel, grid_of, masked_scores, plain, scores, whole
+from .masking import cell_of_pixel, grid_of, look_scores, masked_scores, plain, scores, unmoved, whole
 
 
 def _rise(
@@ -42,9 +42,11 @@ def _rise(
     cells = masks.over_cells(h, w).cpu().double()  # [M, h, w]
     instead = blank_pixels(model, look.pixels, blank)
     maps, errors = [], []
-    for tile, empty in zip(look.pixels, instead, strict=True):
-        found = masked_scores(model, tile, empty, masks, samples, target, batch_size).cpu().double()  # [M, P]
-        value, error = estimate(found, cells.flatten(1), float(keep), centred)
+    for tile, empty, full, unit in zip(look.pixels, instead, look_scores(look, target), look.unit, strict=True):
+        found = masked_scores(model, tile, empty, masks, samples, target, batch_size)  # [M, P]
+        moved = ~unmoved(found, full, target, unit[None])
+        value, error = estimate(found.cpu().double(), cells.flatten(1), float(keep), centred)
+        value = value * moved[:, None]
         maps.append(value.unflatten(1, (h, w)))
         errors.append(error.square().mean(dim=1).sqrt())  # [P]
     said = [

@@ -84,5 +84,6 @@ register_explainer(
     family="perturbation",
     paper="Wang et al. 2020, Score-CAM (arXiv 1910.01279)",
     nonnegative=True,
+    per_tile=True,
     passes="1 forward a channel, all texts together",
 )

@@ -15,7 +15,7 @@ from ...model import Look, Model
 from ..registry import Found, register_explainer
 from ..target import Target
 from .inputs import blank_pixels
-from .masking import grid_of, masked_scores, of_cells, plain, whole
+from .masking import grid_of, masked_scores, of_cells, plain, unmoved, whole
 
 GROUPS = 10  # of sampled coalitions; leaving out each in turn gives the sampling error
 
@@ -53,12 +53,13 @@ def _shap_patches(
     instead = blank_pixels(model, look.pixels, blank)
     area = torch.bincount(parts.flatten(), minlength=n).double()
     maps, base, errors, worst, missing = [], [], [], [], []
-    for tile, empty in zip(look.pixels, instead, strict=True):
+    for tile, empty, unit in zip(look.pixels, instead, look.unit, strict=True):
         masks = of_cells(bits[:, parts], tile.shape[-1])
         found = masked_scores(model, tile, empty, masks, len(bits), target, batch_size).cpu().double()  # [M, P]
         values, error = (_exact if exact else _fitted)(plan, found.numpy())  # [n, P] both
         spread = torch.from_numpy(values) / area[:, None]
-        maps.append(spread[parts].permute(2, 0, 1))  # [P, h, w]
+        moved = ~unmoved(found, found[-1], target, unit[None])
+        maps.append(spread[parts].permute(2, 0, 1) * moved[:, None, None])  # [P, h, w]
         base.append(found[0])
         missing.append(maps[-1].sum(dim=(1, 2)) - (found[-1] - found[0]))
         errors.append(torch.from_numpy(np.sqrt(np.square(error).mean(axis=0))))

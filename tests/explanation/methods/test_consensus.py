@@ -9,8 +9,9 @@ from PIL import Image
 
 import clipviz
 from clipviz.errors import InputError
-from clipviz.explanation.methods.consensus import MEMBERS
+from clipviz.explanation.methods.consensus import MEMBERS, _consensus
 from clipviz.explanation.registry import _REGISTRY, list_explainers, register_explainer
+from clipviz.explanation.target import Target
 from clipviz.model import Model
 
 TEXTS = ["a red circle", "the forest"]
@@ -47,6 +48,21 @@ def test_a_flat_member_has_no_say(vit: Model, picture: Image.Image) -> None:
         _REGISTRY.pop("flat")
 
 
+def test_what_rounding_left_never_becomes_a_map(model: Model, picture: Image.Image) -> None:
+    look, texts = model.look(picture), torch.from_numpy(model.encode_texts(TEXTS[:1]))
+    noise = torch.randn(texts.shape, generator=torch.Generator().manual_seed(0))
+    of = MEMBERS[model.kind]
+    for size, flat in ((1e-9, [name for name, _ in of]), (1e-2, [])):
+        target = Target(texts, texts + size * noise, ("a",), ("b",))
+        found = _consensus(model, look, target)
+        assert found.details[0]["flat"] == flat and bool(found.maps.any()) == (not flat)
+
+
+def test_says_what_zero_is(model: Model, picture: Image.Image) -> None:
+    found = clipviz.explain([picture], TEXTS[:1], model=model, method="consensus")[0, 0]
+    assert "Zero in a map of consensus is the map's own mean." in found.notes
+
+
 def test_tiles_are_standardised_together(vit: Model) -> None:
     noise = np.random.default_rng(0).integers(0, 255, (64, 160, 3), dtype=np.uint8)
     tiled = clipviz.explain([noise], TEXTS[:1], model=vit, method="consensus", view="tiles")[0, 0]
@@ -61,9 +77,12 @@ def test_tiles_are_standardised_together(vit: Model) -> None:
         (["gradcam", "rollout"], "'rollout' does not ask the text"),
         (["gradcam", "consensus"], "'consensus' does not ask the text"),
         (["gradcam", "gradcm"], "gradcam"),
+        ("gradcam,legrad", "no list of methods"),
+        (3, "no list of methods"),
+        ([("gradcam",), "legrad"], r"a pair such as .* got \('gradcam',\)"),
         (["gradcam", ("legrad", {"strat": 0})], "no option 'strat'.*start"),
     ],
 )
-def test_bad_members(vit: Model, picture: Image.Image, of: list[object], said: str) -> None:
+def test_bad_members(vit: Model, picture: Image.Image, of: object, said: str) -> None:
     with pytest.raises(InputError, match=said):
         clipviz.explain([picture], TEXTS, model=vit, method="consensus", of=of)

@@ -312,3 +312,14 @@ def test_what_is_refused(vit: Model, picture: Image.Image, method: str, options:
     with pytest.raises(ClipvizError) as raised:
         values(vit, picture, method, **options)
     assert said in str(raised.value)
+
+
+@pytest.mark.parametrize("method", ["occlusion", "rise", "shap_patches"])
+def test_a_picture_that_is_its_own_blank_has_a_constant_map(method: str, model: Model) -> None:
+    black = Image.new("RGB", (70, 70))
+    options = {"occlusion": {}, "rise": {"samples": 40}, "shap_patches": {"cells": 2}}[method]
+    for against in (None, ["a cat"]):
+        asked = {"model": model, "method": method, "against": against, "batch_size": 7, **options}
+        found = clipviz.explain([black], ["a dog"], blank="black", **asked)[0, 0]
+        assert found.constant and any("same everywhere" in note for note in found.notes)
+        assert not clipviz.explain([black], ["a dog"], blank="mean", **asked)[0, 0].constant

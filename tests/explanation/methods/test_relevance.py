@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from PIL import Image
 
+import clipviz
 from clipviz.explanation.methods.gradients import score_gradients
 from clipviz.explanation.registry import find_explainer
 from clipviz.explanation.target import Target
@@ -50,3 +52,13 @@ def test_is_the_definition(model: Model, start: int) -> None:
         want = relevance[0, 1:]
         assert want.max() > 1e-3
         np.testing.assert_allclose(found[0, p].numpy().ravel(), want, atol=1e-9 * want.max(), rtol=0)
+
+
+def test_a_probability_has_the_scale_in_it_already(vit: Model, picture: Image.Image) -> None:
+    """d p = s p (1 - p) (d cos_0 - d cos_1): the last block's relevance is linear in it where its sign is kept."""
+    look, texts = vit.look(picture), ["a dog", "a cat"]
+    soft = clipviz.explain([look], texts[0], method="relevance", against=texts[1], contrast="softmax", start=-1)
+    margin = clipviz.explain([look], texts[0], method="relevance", against=texts[1], start=-1)
+    p = soft[0, 0].score
+    want = p * (1 - p) * margin.values  # whose scale is s
+    np.testing.assert_allclose(soft.values, want, atol=1e-4 * np.abs(want).max())
