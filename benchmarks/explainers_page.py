@@ -206,7 +206,7 @@ def _limits(leagues: dict[str, League], chosen: dict[str, str]) -> str:
             continue
         own = figures.loc[default]
         # Of those measured on as many pictures: a mean of fifty may be anything.
-        full = figures[[m not in RIVALS for m in figures.index] & (figures["n"] == own["n"])]
+        full = figures[~figures.index.isin(RIVALS) & (figures["n"] == own["n"])]
         best = full.sort_values("value").iloc[-1]
         paired = (
             f"{100 * own['difference']:+.1f} [{100 * own['difference_low']:+.1f}, {100 * own['difference_high']:+.1f}]"
