@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+import clipviz
 from clipviz import files, plots
 from clipviz.errors import DataError
 from clipviz.evaluation.league import RIVALS, League
@@ -17,6 +18,7 @@ from clipviz.explanation.registry import list_explainers
 CHOICE = "explainers_choice.csv"
 MOSAICS, ALL, SMALL, SEEN = "mosaics 2 x 2", "photographs, all boxes", "photographs, small boxes", "scenes, seen pairs"
 PARTS = ((MOSAICS, "mosaic peak"), (MOSAICS, "mosaic tile mean"), (ALL, "pointing"))
+SCENES = f"{SEEN}, pointing"
 RULE = (
     "the method with the highest mean of mosaic peak, mosaic tile mean, and pointing on all boxes on the dev half of "
     "the CLIP in ../shared/models (for a ResNet: on the dev half of that ResNet), among text-dependent methods costing "
@@ -43,6 +45,8 @@ def chosen_of(name: str, league: League, passes: float) -> pd.DataFrame:
     table[["behind", "behind_low", "behind_high"]] = _behind(league, list(table.index))
     for world, metric in PARTS[1:]:
         table[f"n, {world}"] = _figures(league, world, metric)["n"]
+    seen = _figures(league, SEEN, "pointing")  # decides for clipviz-tiny alone
+    table[SCENES], table["n, scenes"] = seen["value"], seen["n"]
     table["seed"], table["weights"] = league.provenance["seed"], league.provenance["model"]["weights_sha256"]
     return table.rename_axis("method").reset_index()
 
@@ -132,7 +136,9 @@ def _choices(path: Path) -> tuple[dict[str, str], str]:
             raise DataError(f"The rule chose {best['method']} for a {kind}, and clipviz has {DEFAULTS[kind]}: set it.")
         chosen[name] = str(best["method"])
         counts = " and ".join(
-            f"{int(best[column])} {column.removeprefix('n, ').split(',')[0]}" for column in fit if column[:2] == "n,"
+            f"{int(best[column])} {column.removeprefix('n, ').split(',')[0]}"
+            for column in fit
+            if column[:2] == "n," and fit[column].notna().all() and column != "n, scenes"
         )
         gap = 100 * second[["behind", "behind_low", "behind_high"]].astype(float)
         sure = "" if gap.iloc[1] > 0 else ", which does not tell the two apart: the rule takes the higher"
@@ -140,6 +146,18 @@ def _choices(path: Path) -> tuple[dict[str, str], str]:
             f"- {kind}: **{chosen[name]}**, mean {best['mean']:.1%}, on {counts} (seed {int(best['seed'])}, weights "
             f"`{best['weights'][:8]}`). The next is {second['method']}, {gap.iloc[0]:.1f} points behind "
             f"[{gap.iloc[1]:.1f}, {gap.iloc[2]:.1f}]{sure}."
+        )
+    tiny = table[table["model"] == "tiny"]
+    if len(tiny):
+        own = clipviz.load().card["explainer"]
+        scenes = tiny.set_index("method")[SCENES].sort_values(ascending=False)
+        if scenes.index[0] != own:
+            raise DataError(f"On scenes {scenes.index[0]} points best, and clipviz-tiny's card has {own}: set it.")
+        chosen["tiny"] = own
+        said.append(
+            f"- clipviz-tiny, whose world are drawn scenes, has a default of its own, the method that points best at "
+            f"them on the dev seed: **{own}**, {scenes.iloc[0]:.1%} of {int(tiny['n, scenes'].iloc[0])} (then "
+            f"{scenes.index[1]}, {scenes.iloc[1]:.1%}; consensus {scenes['consensus']:.1%})."
         )
     said.append(
         f"\nWhat it was chosen from: [{CHOICE}]({CHOICE}). Which methods the consensus is made of was itself chosen on "
@@ -188,7 +206,6 @@ def _made(leagues: dict[str, League], arguments: argparse.Namespace) -> str:
 
 def _limits(leagues: dict[str, League], chosen: dict[str, str]) -> str:
     """Each limit, what the default reached, and whether that was enough."""
-    default = chosen.get("oc-tiny", "gradcam")
     wanted = (
         ("oc-tiny", MOSAICS, "mosaic peak", 0.58, True), ("oc-tiny", MOSAICS, "mosaic tile mean", 0.67, True),
         ("oc-tiny", ALL, "pointing", 0.62, False), ("oc-tiny", SMALL, "pointing", 0.30, False),
@@ -197,6 +214,7 @@ def _limits(leagues: dict[str, League], chosen: dict[str, str]) -> str:
     rows = []
     for name, world, metric, least, above in wanted:
         figures = _figures(leagues[name], world, metric) if name in leagues else pd.DataFrame()
+        default = chosen.get(name, DEFAULTS["vit"])
         row = {"model": name, "world": world, "metric": metric, "limit": f"{least:.0%}" + (
             ", paired interval against gradcam above 0" if above else "")}  # fmt: skip
         if default not in figures.index:

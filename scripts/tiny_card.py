@@ -22,6 +22,8 @@ ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "clipviz" / "assets" / "clipviz-tiny"
 TEMPLATE = Path(__file__).with_suffix(".md.j2")
 FACTS = {
+    # Of the methods the one that points best at the things of drawn scenes, dev half: docs/explainers.md.
+    "explainer": "maskclip",
     "name": "clipviz-tiny",
     "command": "clipviz train tiny --out runs/tiny",
     "domain": "small photographs of Tiny ImageNet's 202 classes, tightly cropped faces, flat coloured shapes and "

@@ -5,11 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from ..model import Model
-from .registry import list_explainers
+from .registry import _REGISTRY, list_explainers
 
 # One a kind of network, and the options that it won with.
 DEFAULTS: dict[str, str] = {"vit": "consensus", "resnet": "maskclip", "other": "occlusion"}
 DEFAULT_OPTIONS: dict[str, dict[str, Any]] = {"vit": {}, "resnet": {}, "other": {}}
+
+# On a model's card: the registered method that was measured best on that model itself.
+CARD_KEY = "explainer"
 
 # Through the depth of a network, where the default has no layer to choose.
 LAYERED = "gradcam"
@@ -19,17 +22,20 @@ REPRESENTATIVES = ("gradcam", "legrad", "grad_eclip", "relevance", "maskclip", "
 
 
 def default_method(model: Model) -> str:
-    """The method that `explain` takes for this model where none is named.
+    """The method that `explain` takes for this model where none is named: its card's own, else that of its kind.
 
     >>> default_method(clipviz.load())  # doctest: +SKIP
-    'consensus'
+    'maskclip'
     """
+    named = model.card.get(CARD_KEY)
+    if isinstance(named, str) and named in _REGISTRY and _REGISTRY[named].serves(model):
+        return named
     return DEFAULTS[model.kind]
 
 
 def default_options(model: Model) -> dict[str, Any]:
     """The options that go with it; those that the caller gives come before them."""
-    return dict(DEFAULT_OPTIONS[model.kind])
+    return dict(DEFAULT_OPTIONS[model.kind]) if default_method(model) == DEFAULTS[model.kind] else {}
 
 
 def representatives(model: Model) -> tuple[str, ...]:

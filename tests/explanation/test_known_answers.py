@@ -40,7 +40,6 @@ def test_the_default_points_at_the_thing_and_more_often_than_grad_cam() -> None:
     default, gradcam = (np.array(hits[name], dtype=float) for name in (None, "gradcam"))
     gap = paired_bootstrap(default, gradcam, seed=0)
     print(f"default {default.mean():.1%}, gradcam {gradcam.mean():.1%}, gap {gap}, centre {np.mean(centre):.1%}")
-    # Measured: 63.2 % on this seed, 66.4 % on the one that the choice saw; Grad-CAM has 56 to 58 %.
-    assert default.mean() >= 0.6 > np.mean(centre) + 0.3
+    assert default.mean() >= 0.65 > np.mean(centre)
     assert gap.low > 0
     assert np.mean(moved) > 0.7  # another text moves the peak
