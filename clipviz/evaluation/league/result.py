@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -144,7 +145,9 @@ def _said(metric: str, value: float) -> str:
 
 
 def shown(row: Mapping[str, Any]) -> str:
-    """A value with its limits, in percent where it is a share."""
+    """A value with its limits, where it has any, in percent where it is a share."""
+    if math.isnan(row["low"]):
+        return _said(row["metric"], row["value"])
     if row["metric"] in _SHARES:
         return f"{100 * row['value']:.1f} [{100 * row['low']:.1f}, {100 * row['high']:.1f}] %"
     return f"{row['value']:.2f} [{row['low']:.2f}, {row['high']:.2f}]"
