@@ -139,8 +139,8 @@ def cam(bench: Bench) -> None:
     import pytorch_grad_cam
 
     print(
-        f"\nBeside pytorch-grad-cam {version('grad-cam')} in one call of eight copies of the picture, its quickest way, at "
-        f"{spatial_tap(bench.model)}. It also scales and enlarges the maps"
+        f"\nBeside pytorch-grad-cam {version('grad-cam')} in one call of eight copies of the picture, its quickest "
+        f"way, at {spatial_tap(bench.model)}. It also scales and enlarges the maps"
     )
     visual = bench.network.visual
     layer = visual.transformer.resblocks[-1].ln_1
