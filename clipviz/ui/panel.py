@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from ..model import Model
 from . import markup
 from .answers import Answer, Answers, Question
 from .choices import Picture, model_choices, samples
+from .silence import Silence
 
 GIVEN, PATH, UPLOAD, OTHER = "The given picture", "From a path", "An uploaded file", "Another ..."
 _VIEWS = {
@@ -28,7 +28,7 @@ _WIDE = widgets.Layout(width="100%", margin="0")
 _LABEL = {"description_width": "64px"}
 
 
-class Panel:
+class Panel(Silence):
     """Made by `workbench`. Every callback ends in `_answer`, and what it raises is shown and kept in ``error``.
 
     No callback runs within an Output widget, where an error would be swallowed.
@@ -44,7 +44,6 @@ class Panel:
     ):
         self.heatmap: Heatmap | None = None
         self.error: Exception | None = None
-        self._silent = False
         self._shown: Answer | None = None
         choices = model_choices(model, models)
         self._answers = Answers(choices)
@@ -177,15 +176,6 @@ class Panel:
             self._say(markup.busy("Type a folder, or architecture:tag such as ViT-B-32:openai, then Enter."))
             return
         self._answer()
-
-    @contextmanager
-    def _silently(self) -> Iterator[None]:
-        """Controls that the panel moves by itself do not ask once more."""
-        self._silent = True
-        try:
-            yield
-        finally:
-            self._silent = False
 
     # -- question and answer -------------------------------------------------------------------------------
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import ipywidgets as widgets
@@ -14,13 +13,14 @@ from ..explanation import Heatmap
 from ..model import Look, Model, load
 from . import markup
 from .answers import Answer
+from .silence import Silence
 
 STRENGTH = 0.6  # of the overlay, as the figures of the library have it
 WIDE = {"width": "100%", "margin": "0"}
 _LABEL = {"description_width": "64px"}
 
 
-class Small:
+class Small(Silence):
     """Controls over figures. Every callback runs in `_guarded`, and what it raises is shown and kept in ``error``.
 
     No callback runs within an Output widget, where an error would be swallowed; a figure is an Image's value.
@@ -35,7 +35,6 @@ class Small:
         self.masks = _checked(masks or {}, self.look)
         self.message = widgets.HTML(layout=widgets.Layout(**WIDE))
         self._parts: list[widgets.Widget] = []  # what is old when the last question failed
-        self._silent = False
 
     # -- widgets -------------------------------------------------------------------------------------------
 
@@ -80,15 +79,6 @@ class Small:
 
     def _on(self, control: widgets.Widget, act: Callable[[], None]) -> None:
         control.observe(lambda _: None if self._silent else self._guarded(act), names="value")
-
-    @contextmanager
-    def _silently(self) -> Iterator[None]:
-        """Controls that the panel moves by itself do not ask once more."""
-        self._silent = True
-        try:
-            yield
-        finally:
-            self._silent = False
 
     def _answer_of(self, heatmap: Heatmap) -> Answer:
         """With whether the peak lies on the thing, where that is known; a contrast has no place where it must be."""
