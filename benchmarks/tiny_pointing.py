@@ -42,7 +42,7 @@ def untrained(model: Model, seed: int = 0) -> Model:
 
 def point(model: Model, scene: Scene, captions: list[str]) -> list[bool]:
     """For each caption, whether its peak lies on the named object of the scene. A flat map points nowhere."""
-    maps = clipviz.explain([scene.picture], captions, model=model)
+    maps = clipviz.explain([scene.picture], captions, model=model, method="gradcam")
     hits = []
     for j in range(len(captions)):
         if maps[0, j].constant:

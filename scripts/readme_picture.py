@@ -18,7 +18,7 @@ def main() -> None:
     cells = []
     for scene in clipviz.synth.scenes(2, seed=2026):
         texts = [thing.caption for thing in scene.objects[:3]]
-        maps = clipviz.explain([scene.picture], texts)[0]
+        maps = clipviz.explain([scene.picture], texts, method="gradcam")[0]
         row = [
             {"picture": m.picture, "values": m.on_image(), "title": f"{m.prompt}: {m.score:+.2f}", "mark": m.peak()}
             for m in maps

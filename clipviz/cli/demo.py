@@ -57,7 +57,7 @@ def _scenes(model: Model) -> Section:
     for scene in synth.scenes(SCENES, seed=SEED):
         other = next(o for o in scene.objects if o.pair != scene.pair)
         texts, pairs = [scene.caption, other.caption], [scene.pair, other.pair]
-        maps = explain([scene.picture], texts, model=model)[0]
+        maps = explain([scene.picture], texts, model=model, method="gradcam")[0]
         masks = (scene.mask, other.mask)
         cells.append([{"picture": scene.picture, "title": "the scene"}, *(_cell(m) for m in maps)])
         for heatmap, mask, pair in zip(maps, masks, pairs, strict=True):
@@ -89,7 +89,7 @@ def _photographs(model: Model, what: str) -> Section:
     cells = []
     for name, texts in PHOTOGRAPHS.items():
         picture = load_sample_image(name)
-        maps = explain([picture], list(texts), model=model)[0]
+        maps = explain([picture], list(texts), model=model, method="gradcam")[0]
         notes += [note for heatmap in maps for note in heatmap.notes]
         cells.append([{"picture": picture, "title": name}, *(_cell(m, m.prompt) for m in maps)])
     return Section(
