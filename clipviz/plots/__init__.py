@@ -6,6 +6,7 @@ global settings stay untouched, so that threads, notebooks and servers can draw 
 
 from clipviz.plots.bar_chart import bars
 from clipviz.plots.blending import rgba
+from clipviz.plots.boxes import boxed
 from clipviz.plots.canvas import Canvas, png
 from clipviz.plots.cost_chart import against_cost
 from clipviz.plots.curves import lines
@@ -19,6 +20,7 @@ __all__ = [
     "Scale",
     "against_cost",
     "bars",
+    "boxed",
     "grid",
     "lines",
     "overlay",
