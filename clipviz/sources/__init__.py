@@ -17,20 +17,24 @@ from typing import Any
 from clipviz.errors import DataError
 from clipviz.sources.base import Item, Source, half_of
 from clipviz.sources.folder import FolderSource, has_pictures
+from clipviz.sources.hugging_face import HuggingFaceSource, is_hugging_face
 from clipviz.sources.manifest import KINDS, ManifestSource
 from clipviz.sources.parquet import ParquetSource
 from clipviz.sources.paths import SUFFIXES, ListSource
 from clipviz.sources.pattern import is_pattern, matching
 from clipviz.sources.shards import ShardSource
+from clipviz.sources.torch_dataset import TorchSource, is_torch_dataset
 
 __all__ = [
     "FolderSource",
+    "HuggingFaceSource",
     "Item",
     "ListSource",
     "ManifestSource",
     "ParquetSource",
     "ShardSource",
     "Source",
+    "TorchSource",
     "half_of",
     "open_source",
 ]
@@ -52,7 +56,8 @@ def open_source(
     ----------
     data : a folder of pictures (flat, or a subfolder a class, which becomes the metadata ``label``); Parquet files or
         WebDataset shards (.tar), as one file, a list, a folder of them or a pattern such as "data/{0000..0012}.tar" or
-        "data/*.tar"; a manifest of paths (.csv, .tsv, .jsonl); a list of pictures; or a Source, given back as it is.
+        "data/*.tar"; a manifest of paths (.csv, .tsv, .jsonl); a list of pictures; a data set of torchvision or of
+        Hugging Face's `datasets`; or a Source, given back as it is.
     image : Parquet, the column of picture bytes (``image``, else the only binary one); manifests, the column of paths
         (``image``, ``path``, ``filepath``, ``file``); shards, the suffix of the pictures (jpg, jpeg, png, webp).
     id : the column of ids, for Parquet, manifests and shards; by default ``file``, else ``id``, else the row's number
@@ -75,11 +80,32 @@ def open_source(
                 f"{named[0]}= was given with a Source, which is open already; pass it to open_source before."
             )
         return data
+    if is_hugging_face(data):
+        _refuse_anywhere(anywhere)
+        return HuggingFaceSource(data, image=image, id=id, columns=columns)
+    if is_torch_dataset(data):
+        _refuse_anywhere(anywhere)
+        _refuse_columns(image, id, "the items of a data set of PyTorch have none")
+        return TorchSource(data, columns=columns)
+    found = _opened(data, anywhere, options)
+    paths = [_absolute(part) for part in data] if isinstance(data, list | tuple) else _absolute(data)
+    kept = None if columns is None else list(columns)
+    found.opening = {"data": paths, "image": image, "id": id, "columns": kept, "anywhere": anywhere}
+    return found
+
+
+def _absolute(path: Any) -> str:
+    return os.path.abspath(os.path.expanduser(os.fsdecode(path)))
+
+
+def _opened(data: Any, anywhere: bool, options: dict[str, Any]) -> Source:
+    """Pictures in files, by their format."""
     files = _files(data)
+    image, id, columns = options["image"], options["id"], options["columns"]
     if isinstance(files, list):
         kind = _kind(files)
         if kind is ManifestSource:
-            return ManifestSource(files[0], anywhere=anywhere, **options)  # type: ignore[arg-type]
+            return ManifestSource(files[0], anywhere=anywhere, **options)
         _refuse_anywhere(anywhere)
         if kind is ListSource and not isinstance(data, list | tuple) and Path(data).expanduser() in files:
             raise DataError(f"{str(files[0])!r} is one picture; pass it in a list, or the folder that it lies in.")

@@ -41,6 +41,24 @@ def half_of(id: str) -> Half:
     return "dev" if first % 2 == 0 else "report"
 
 
+def fingerprint_of(contents: Iterable[tuple[str, int, bytes]]) -> str:
+    """SHA-256 (hex) over (id, size in bytes, SHA-256 of the bytes) of pictures in order; see `Source.fingerprint`."""
+    total = hashlib.sha256(b"clipviz source 1\n")
+    for id, size, content in contents:
+        name = id.encode("utf-8", "surrogateescape")
+        total.update(b"%d %d " % (len(name), size) + name + content)
+    return total.hexdigest()
+
+
+def stamp_of(path: Path) -> tuple[int, int] | None:
+    """(size, mtime in ns) of a file, by which a change of it is seen without reading it; None where it is gone."""
+    try:
+        found = path.stat()
+    except (OSError, ValueError):
+        return None
+    return found.st_size, found.st_mtime_ns
+
+
 def told(files: Sequence[Path]) -> str:
     """Several files in words, for messages and provenance."""
     return repr(str(files[0])) + (f" and {len(files) - 1} more" if len(files) > 1 else "")
@@ -56,6 +74,8 @@ class Source(ABC):
     """
 
     where_from: str  # the folder or the files, for messages and provenance
+    id_column: str | None = None  # the column that the ids are, where a format has one
+    opening: Mapping[str, Any] | None = None  # what `open_source` was given, paths made absolute; None for objects
 
     def __init__(
         self, ids: Sequence[str], *, broken: Mapping[int, str] = NOTHING, lost: Sequence[tuple[str, str]] = ()
@@ -102,6 +122,10 @@ class Source(ABC):
     def _encoded(self, row: int) -> Any:
         """The picture's bytes or an InputError; a format whose ``_read`` gives something else has its own."""
         return self._one(row)[0]
+
+    def _file(self, row: int) -> Path | None:
+        """The file that a row's picture lies in, its own or one that holds many; None where there is none."""
+        return None
 
     # ---- what everybody uses
 
@@ -161,6 +185,18 @@ class Source(ABC):
         except InputError as error:
             raise self._unreadable(row, error) from error
 
+    def stamp(self, key: int | str) -> tuple[int, int] | None:
+        """(size, mtime in ns) of the file in which a picture lies, a shard or a table too; None where none is there.
+
+        While it stays the same so does the picture, and nothing need be read again.
+        """
+        path = self._file(self._row(key))
+        return None if path is None else stamp_of(path)
+
+    def in_order(self) -> Source:
+        """The same source for who reads on and never goes back: it keeps no more in memory than one place needs."""
+        return self
+
     def _row(self, key: int | str) -> int:
         if isinstance(key, slice):
             raise DataError("One position or id is wanted, got a slice; take source.select(range(0, 10)) for several.")
@@ -183,11 +219,7 @@ class Source(ABC):
     def fingerprint(self) -> str:
         """SHA-256 (hex) over ids, sizes and contents of the pictures in order; metadata has no part in it."""
         if self._fingerprint is None:
-            total = hashlib.sha256(b"clipviz source 1\n")
-            for row, size, content in self._sizes():
-                name = self._all_ids[row].encode("utf-8", "surrogateescape")
-                total.update(b"%d %d " % (len(name), size) + name + content)
-            self._fingerprint = total.hexdigest()
+            self._fingerprint = fingerprint_of((self._all_ids[row], size, sha) for row, size, sha in self._sizes())
         return self._fingerprint
 
     def _sizes(self) -> Iterator[tuple[int, int, Encoded]]:

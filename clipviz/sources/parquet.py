@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
@@ -122,6 +123,14 @@ class ParquetSource(Source):
 
     def _encoded(self, row: int) -> Any:
         return _bytes_of(self._cells(row, [self.image_column])[self.image_column])
+
+    def _file(self, row: int) -> Path | None:
+        return self._groups[bisect_right(self._starts, row) - 1][0]
+
+    def in_order(self) -> Source:
+        part = copy.copy(self)
+        part._recent = Recent(0)  # which keeps the newest group alone
+        return part
 
     def _contents(self, rows: Sequence[int]) -> Iterator[tuple[int, int, bytes]]:
         for row, data, _ in self._pictures(rows, ()):

@@ -33,6 +33,9 @@ class PathsSource(Source):
         for row in rows:
             yield row, self._path(row), self._about(row)
 
+    def _file(self, row: int) -> Path | None:
+        return self._path(row)
+
     def _encoded(self, row: int) -> Any:
         path = self._path(row)
         try:

@@ -105,6 +105,9 @@ class ShardSource(Source):
             "must be unique; pass id='shard' to put the shard's name before the key."
         )
 
+    def _file(self, row: int) -> Path | None:
+        return self.files[self._shard[row]]
+
     def _about(self, row: int) -> dict[str, Any]:
         return {name: values[row] for name, values in self._values.items()}
 
