@@ -1,7 +1,8 @@
-"""The paired bootstrap: what a mean, or a difference of means on the same pictures, could as well have been."""
+"""The bootstrap over pictures: what a mean, a paired difference or any weighted figure could as well have been."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,13 +11,14 @@ from numpy.typing import ArrayLike, NDArray
 from ..errors import InputError
 
 _ROOM = 4_000_000  # numbers that are resampled at a time: 32 MB, whatever the number of pictures
+_LOST = 0.05  # of the resamples: where more have no value, there are no limits
 
 
 @dataclass(frozen=True, eq=False)
 class Interval:
-    """A mean over pictures with its percentile limits, each of the shape [...] of the columns.
+    """A mean over pictures, or another figure of them, with its percentile limits, of the shape [...] of the columns.
 
-    ``estimate`` is the mean, or where ``paired`` the mean of the differences; ``n`` pictures were resampled
+    ``estimate`` is the figure, or where ``paired`` that of the differences; ``n`` pictures were resampled
     ``resamples`` times from ``seed``; ``level`` is the coverage that is aimed at.
     """
 
@@ -79,6 +81,58 @@ def paired_bootstrap(
     shape = values.shape[1:]
     low, high = (np.reshape(limit, shape)[()] for limit in found.confidence_interval)
     return Interval(values.mean(axis=0), low, high, len(values), resamples, seed, level, b is not None)
+
+
+def weighted_bootstrap(
+    statistic: Callable[[NDArray[np.float64]], ArrayLike], n: int, *, resamples: int = 2_000, seed: int = 0,
+    level: float = 0.95, paired: bool = False,
+) -> Interval:  # fmt: skip
+    """A figure of weighted pictures with percentile limits, where it is no mean over pictures, as an AP is none.
+
+    ``statistic`` takes weights [R, n], how often each of the ``n`` pictures was drawn in each of R resamples, and
+    gives [R] or [R, columns]; all ones are the pictures as they are. What does not depend on the draw, such as which
+    box matches which truth, is so computed once. ``paired`` only says what the figure is: for a difference, subtract
+    within ``statistic``, and both sides see the same pictures. A resample where a column is NaN (no truth was drawn)
+    is left out of its limits, which are NaN where that is more than one in twenty. Raises InputError.
+
+    >>> hits = np.array([1, 0, 1, 1, 0, 1, 1, 1], float)
+    >>> weighted_bootstrap(lambda w: w @ hits / w.sum(axis=1), 8, resamples=1000)
+    Interval(0.75 [0.5, 1] at 95%, 8 pictures, 1000 resamples, seed 0)
+    """
+    if isinstance(n, bool) or not isinstance(n, int | np.integer):
+        raise InputError(f"n={n!r} is no count of pictures: pass a whole number.")
+    _check(np.zeros((max(int(n), 0), 1)), resamples, level)
+
+    from scipy import stats
+
+    def measured(weights: NDArray[np.float64]) -> NDArray[np.float64]:
+        values = np.asarray(statistic(weights), dtype=np.float64)
+        if values.ndim not in (1, 2) or len(values) != len(weights):
+            raise InputError(f"statistic gives [{len(weights)}] or [{len(weights)}, columns] for as many resamples; "
+                             f"got the shape {list(values.shape)}.")  # fmt: skip
+        return values
+
+    given = measured(np.ones((1, n)))
+    drawn = []
+
+    def of_pictures(pictures: NDArray[np.int64], axis: int = -1) -> NDArray[np.float64]:
+        rows = pictures.reshape(-1, n)  # [r, n], the places that were drawn
+        flat = (rows + n * np.arange(len(rows))[:, None]).ravel()
+        weights = np.bincount(flat, minlength=rows.size).reshape(rows.shape)
+        drawn.append(measured(weights.astype(np.float64)))
+        return np.zeros(len(rows))  # the limits are taken below, where NaN may be among the values
+
+    stats.bootstrap(
+        (np.arange(n),), of_pictures, n_resamples=resamples, confidence_level=level, method="percentile",
+        vectorized=True, batch=max(1, min(500, _ROOM // n)), rng=np.random.default_rng(seed),
+    )  # fmt: skip
+    values = np.concatenate(drawn)[-resamples:].reshape(resamples, -1)
+    limits = np.full((2, values.shape[1]), np.nan)
+    known = np.isfinite(values)
+    for column in np.flatnonzero(known.mean(axis=0) >= 1 - _LOST):
+        limits[:, column] = np.quantile(values[known[:, column], column], [(1 - level) / 2, (1 + level) / 2])
+    low, high = (limit.reshape(given.shape[1:])[()] for limit in limits)
+    return Interval(given[0], low, high, int(n), resamples, seed, level, paired)
 
 
 def _table(values: ArrayLike, name: str) -> NDArray[np.float64]:

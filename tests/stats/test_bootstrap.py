@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from clipviz.errors import InputError
-from clipviz.stats import paired_bootstrap
+from clipviz.stats import paired_bootstrap, weighted_bootstrap
 
 
 def test_covers_the_true_mean_as_often_as_it_says() -> None:
@@ -121,3 +121,36 @@ def test_says_itself_in_one_line() -> None:
     assert repr(paired_bootstrap([1.0, 1.0, 1.0])) == "Interval(1 [1, 1] at 95%, 3 pictures, 10000 resamples, seed 0)"
     assert paired_bootstrap([1.0, 2.0, 1.5]).above_zero
     assert "(2,) columns" in repr(paired_bootstrap(np.ones((4, 2)), np.zeros(4)))
+
+
+def test_of_weights_a_mean_gets_the_limits_of_the_bootstrap_of_means() -> None:
+    values = np.random.default_rng(6).exponential(size=90)
+    found = weighted_bootstrap(lambda w: w @ values / w.sum(axis=1), 90, resamples=3000, seed=1)
+    same = paired_bootstrap(values, resamples=3000, seed=1)
+    assert (found.estimate, found.low, found.high) == pytest.approx((same.estimate, same.low, same.high), abs=1e-12)
+    assert (found.n, found.resamples, found.seed, found.level, found.paired) == (90, 3000, 1, 0.95, False)
+    ratio = weighted_bootstrap(lambda w: np.stack([w @ values / w.sum(axis=1), w @ values**2], axis=1), 90,
+                               resamples=3000, seed=1)  # fmt: skip
+    assert ratio.low.shape == (2,) and ratio.low[0] == pytest.approx(found.low)
+
+
+def test_resamples_without_a_value_are_left_out_of_the_limits_while_they_are_few() -> None:
+    def rare(pictures: int) -> float:
+        """A figure that needs one of the first ``pictures`` to be drawn at all."""
+        found = weighted_bootstrap(
+            lambda w: np.where(w[:, :pictures].sum(axis=1) > 0, w.mean(axis=1), np.nan), 30, resamples=500
+        )
+        assert found.estimate == 1
+        return float(found.low)
+
+    assert rare(5) == 1  # 0.4 % of the resamples lack all five
+    assert np.isnan(rare(1))  # 36 % lack the one
+
+
+def test_weights_are_refused_where_they_cannot_be() -> None:
+    with pytest.raises(InputError, match="no interval"):
+        weighted_bootstrap(lambda w: w.sum(axis=1), 1)
+    with pytest.raises(InputError, match="no count"):
+        weighted_bootstrap(lambda w: w.sum(axis=1), 2.5)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="for as many resamples"):
+        weighted_bootstrap(lambda w: w.sum(), 5)
