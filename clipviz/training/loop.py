@@ -18,13 +18,14 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from ..errors import DataError
+from ..lock import hold
+from ..stopping import Stopping, leaving
 from .batches import Batch, Batches, read_ahead
 from .checkpoint import Checkpoints, check_recipe, room, sweep
 from .dev import Dev
 from .distributed import World
 from .export import ids_of, write_model
 from .line import score_of, short
-from .lock import hold
 from .log import Log
 from .network import VOCABULARY, build, seen_tokens, shape_of
 from .optim import make_optimizer, rate
@@ -35,7 +36,6 @@ from .recipe import Recipe
 from .record import write_record, write_skipped
 from .scaling import gradient_scaler
 from .step import Step
-from .stopping import Stopping, leaving
 from .towers import Towers
 from .watch import Watch
 

@@ -1,4 +1,4 @@
-"""Being asked to stop: a signal is noted, and the loop leaves after the step in hand."""
+"""Being asked to stop: a signal is noted, and who works leaves after the step or the part in hand."""
 
 from __future__ import annotations
 
@@ -12,18 +12,19 @@ logger = logging.getLogger(__name__)
 
 
 class Stopping:
-    """Within it, SIGTERM and SIGINT are kept in ``asked`` instead of ending the process; a second SIGINT ends it.
+    """Within it, ``kinds`` of signals are kept in ``asked`` instead of ending the process; a second SIGINT ends it.
 
     Signals reach the main thread alone: in another thread nothing changes.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, kinds: tuple[int, ...] = (signal.SIGTERM, signal.SIGINT)) -> None:
+        self.kinds = kinds
         self.asked: int | None = None
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Stopping:
         if threading.current_thread() is threading.main_thread():
-            for kind in (signal.SIGTERM, signal.SIGINT):
+            for kind in self.kinds:
                 self._before[kind] = signal.signal(kind, self._note)
         return self
 

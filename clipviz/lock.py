@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from ..errors import DataError
+from .errors import DataError
 
 LOCK = ".lock"
 PATIENCE = 1.0  # seconds in which a holder that has just locked the file writes into it who it is

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from clipviz.errors import DataError
-from clipviz.training.lock import LOCK, hold
+from clipviz.lock import LOCK, hold
 
 FORK = multiprocessing.get_context("fork")  # quick: these processes compute nothing
 
