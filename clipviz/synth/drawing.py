@@ -5,7 +5,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import overload
+from typing import Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,8 @@ from .words import held_out, pairs
 LEVELS = ("easy", "hard")
 SPLITS = ("all", "train", "unseen")
 SMALLEST, LARGEST = 0.03, 0.10  # of the picture, for each object's mask
+CROWD = 4  # objects that fit at the full range of sizes; among more, LARGEST shrinks so that all fit
+MOST = 4  # copies of the named pair
 GAP = 3  # pixels between two objects
 RIM = GAP + 1
 
@@ -43,29 +45,45 @@ class SceneObject:
 
 @dataclass(frozen=True)
 class Scene:
-    """A picture (PIL, RGB) and what is in it. The caption names ``objects[named]``."""
+    """A picture (PIL, RGB), what is in it, and the (colour, shape) pair that the caption names."""
 
     picture: Image.Image = field(repr=False)
     objects: tuple[SceneObject, ...]
-    named: int
+    pair: tuple[str, str]
+
+    @property
+    def targets(self) -> tuple[SceneObject, ...]:
+        """All objects that the caption names: one, unless ``copies`` was given; none with ``copies=0``."""
+        return tuple(thing for thing in self.objects if thing.pair == self.pair)
+
+    @property
+    def named(self) -> int:
+        """Where in ``objects`` the (first) named one is; InputError where there is none."""
+        for k, thing in enumerate(self.objects):
+            if thing.pair == self.pair:
+                return k
+        raise InputError(
+            f"This scene holds no {' '.join(self.pair)}: it was drawn with copies=0. "
+            "Read scene.targets, which is empty, or draw it with copies=1 or more."
+        )
 
     @property
     def target(self) -> SceneObject:
-        """The object that the caption names."""
+        """The (first) object that the caption names; InputError where there is none."""
         return self.objects[self.named]
 
     @property
     def caption(self) -> str:
-        return self.target.caption
-
-    @property
-    def pair(self) -> tuple[str, str]:
-        return self.target.pair
+        return f"a {self.pair[0]} {self.pair[1]}"
 
     @property
     def mask(self) -> NDArray[np.bool_]:
-        """Where the named object is, [H, W]: the pixels whose centres lie inside it."""
-        return self.target.mask
+        """Where the named objects are, [H, W]: the pixels whose centres lie inside one."""
+        masks = [thing.mask for thing in self.targets]
+        if len(masks) == 1:
+            return masks[0]
+        empty = np.zeros((self.picture.height, self.picture.width), dtype=bool)
+        return np.logical_or.reduce([empty, *masks])
 
     @property
     def seen(self) -> bool:
@@ -74,16 +92,17 @@ class Scene:
 
 
 class Scenes(Sequence[Scene]):
-    """Scenes drawn when they are asked for; scene ``i`` depends on seed, level, size, split and ``i`` alone."""
+    """Scenes drawn when they are asked for; scene ``i`` depends on its options, the seed and ``i`` alone."""
 
-    def __init__(self, n: int, seed: int, level: str, size: int, split: str):
-        self.n, self.seed, self.level, self.size, self.split = n, seed, level, size, split
+    def __init__(self, n: int, seed: int, level: str, size: int, split: str, copies: tuple[int, int] | None = None):
+        self.n, self.seed, self.level, self.size, self.split, self.copies = n, seed, level, size, split, copies
 
     def __len__(self) -> int:
         return self.n
 
     def __repr__(self) -> str:
-        return f"Scenes(n={self.n}, seed={self.seed}, level={self.level!r}, size={self.size}, split={self.split!r})"
+        told = f"n={self.n}, seed={self.seed}, level={self.level!r}, size={self.size}, split={self.split!r}"
+        return f"Scenes({told})" if self.copies is None else f"Scenes({told}, copies={self.copies})"
 
     @overload
     def __getitem__(self, i: int) -> Scene: ...
@@ -96,29 +115,44 @@ class Scenes(Sequence[Scene]):
         if not -self.n <= i < self.n:
             raise IndexError(f"Scene {i} was asked for, and there are {self.n}.")
         key = [self.seed, i % self.n, LEVELS.index(self.level), SPLITS.index(self.split), self.size]
-        return _draw(np.random.default_rng(key), self.level, self.size, self.split)
+        if self.copies is not None:
+            key += self.copies  # a key of before ends in a size of 56 or more: no scene is drawn twice
+        return _draw(np.random.default_rng(key), self.level, self.size, self.split, self.copies)
 
     def __iter__(self) -> Iterator[Scene]:
         return (self[i] for i in range(self.n))
 
 
-def scenes(n: int, *, seed: int = 0, level: str = "hard", size: int = 224, split: str = "all") -> Scenes:
+def scenes(
+    n: int,
+    *,
+    seed: int = 0,
+    level: str = "hard",
+    size: int = 224,
+    split: str = "all",
+    copies: int | tuple[int, int] | None = None,
+) -> Scenes:
     """Draw ``n`` pictures of coloured shapes with captions and exact masks.
 
     ``level="hard"``: 3 or 4 objects, no colour-shape pair twice; one shares the named one's colour and
     another its shape; each mask covers 3 to 10 % of the picture, uniformly placed, not overlapping; the
     ground is textured and cluttered. ``"easy"``: the named object alone, on a plain ground.
 
+    ``copies=2`` or ``(1, 3)`` (from 1 to 3, equally often) draws the named pair that many times, 4 at most: each is
+    an object of its own in ``scene.targets``, beside the other 2 or 3. Where that makes more than 4 objects, masks
+    cover 3 to 40 / objects % (6.7 % for 6). With 0 the named pair is not there: 3 or 4 others are, the near ones
+    among them (one alone for "easy"), and ``scene.target`` raises InputError.
+
     ``split="all"`` draws from all 64 pairs; ``"train"`` holds no held-out pair anywhere in a picture (see
     `held_out`); ``"unseen"`` names held-out pairs only. ``size`` is the side in pixels, 56 at least. Scenes
-    are drawn when asked for, a few milliseconds each: ``[i]``, ``len`` and iteration, nothing is kept.
-    The same seed gives other pictures in another split, so test scenes never repeat training scenes.
+    are drawn when asked for, a few milliseconds each. The same seed gives other pictures in another split or with
+    ``copies``, so test scenes never repeat training scenes.
 
-    Raises InputError for an unknown level or split, a negative number or a size below 56.
+    Raises InputError for an unknown level or split, a negative number, a size below 56, or other copies.
 
-    >>> scene = scenes(100, seed=7)[3]
-    >>> scene.picture.size, scene.mask.shape
-    ((224, 224), (224, 224))
+    >>> scene = scenes(100, seed=7, copies=(1, 3))[3]
+    >>> scene.picture.size, len(scene.targets)
+    ((224, 224), 1)
     """
     if level not in LEVELS:
         raise InputError(f"level={level!r} is not a level of scenes. {nearest(str(level), LEVELS)}")
@@ -128,11 +162,27 @@ def scenes(n: int, *, seed: int = 0, level: str = "hard", size: int = 224, split
         raise InputError(f"n={n} and seed={seed} were given, and both must be 0 or more.")
     if size < 56:
         raise InputError(f"size={size} is too small to draw shapes; give 56 pixels or more.")
-    return Scenes(n, seed, level, size, split)
+    return Scenes(n, seed, level, size, split, _range(copies))
 
 
-def _draw(rng: np.random.Generator, level: str, size: int, split: str) -> Scene:
-    words = _cast(rng, level, split)
+def _range(copies: Any) -> tuple[int, int] | None:
+    """The fewest and the most copies; InputError where they are no such numbers."""
+    if copies is None:
+        return None
+    ends = tuple(copies) if isinstance(copies, tuple | list) else (copies, copies)
+    whole = all(isinstance(c, int | np.integer) and not isinstance(c, bool) for c in ends)
+    if not whole or len(ends) != 2 or not 0 <= ends[0] <= ends[1] <= MOST:
+        raise InputError(
+            f"copies={copies!r} does not say how often the named pair is drawn: give a number from 0 to {MOST}, "
+            "or the fewest and the most, as copies=(1, 3)."
+        )
+    return int(ends[0]), int(ends[1])
+
+
+def _draw(rng: np.random.Generator, level: str, size: int, split: str, copies: tuple[int, int] | None) -> Scene:
+    count = 1 if copies is None else int(rng.integers(copies[0], copies[1] + 1))
+    named, others = _cast(rng, level, split, absent=count == 0)
+    words = [named] * count + others
     while (placed := _place(words, rng, size)) is None:
         pass  # the sizes drawn do not fit together: draw others
     ground = textured if level == "hard" else plain
@@ -151,11 +201,13 @@ def _draw(rng: np.random.Generator, level: str, size: int, split: str) -> Scene:
     inside = canvas[RIM:-RIM, RIM:-RIM]
     picture = Image.fromarray(np.clip(inside + 0.5, 0, 255).astype(np.uint8))
     order = rng.permutation(len(objects))  # the named one is not always the first
-    return Scene(picture, tuple(objects[k] for k in order), int(np.flatnonzero(order == 0)[0]))
+    return Scene(picture, tuple(objects[k] for k in order), named)
 
 
-def _cast(rng: np.random.Generator, level: str, split: str) -> list[tuple[str, str]]:
-    """The pairs of one scene, the named one first."""
+def _cast(
+    rng: np.random.Generator, level: str, split: str, absent: bool
+) -> tuple[tuple[str, str], list[tuple[str, str]]]:
+    """The pair that is named and those of the other objects of one scene; more others where the named is ``absent``."""
 
     def choose(from_: list[tuple[str, str]]) -> tuple[str, str]:
         return from_[rng.integers(len(from_))]
@@ -163,13 +215,14 @@ def _cast(rng: np.random.Generator, level: str, split: str) -> list[tuple[str, s
     allowed = pairs("train" if split == "train" else "all")
     named = choose(list(pairs("unseen") if split == "unseen" else allowed))
     if level == "easy":
-        return [named]
+        return named, [choose([p for p in allowed if p != named])] if absent else []
     words = [named]
     words.append(choose([p for p in allowed if p[0] == named[0] and p not in words]))
     words.append(choose([p for p in allowed if p[1] == named[1] and p not in words]))
-    if rng.random() < 0.5:
-        words.append(choose([p for p in allowed if p not in words]))
-    return words
+    for more in (absent, rng.random() < 0.5):
+        if more:
+            words.append(choose([p for p in allowed if p not in words]))
+    return named, words[1:]
 
 
 def _place(
@@ -177,12 +230,13 @@ def _place(
 ) -> list[tuple[NDArray[np.floating], int, int]] | None:
     """Signed distances (with a rim) and where each one's rim begins on the rimmed canvas; None where it will not do."""
     whole = size * size
+    largest = LARGEST * min(1.0, CROWD / len(words))
     taken = np.zeros((size + 2 * RIM, size + 2 * RIM), dtype=bool)
     placed = []
     for _, shape in words:
-        distance = OUTLINES[shape].draw(rng.uniform(SMALLEST, LARGEST) * whole, rng, RIM)
+        distance = OUTLINES[shape].draw(rng.uniform(SMALLEST, largest) * whole, rng, RIM)
         inside = distance < 0
-        if not SMALLEST * whole <= inside.sum() <= LARGEST * whole:
+        if not SMALLEST * whole <= inside.sum() <= largest * whole:
             return None  # a whole number of pixels just beyond the bounds
         distance = _crop(distance, inside)
         h, w = distance.shape

@@ -34,7 +34,7 @@ def test_hard_scenes_keep_their_rules(hard, training):
             rows, columns = np.flatnonzero(thing.mask.any(1)), np.flatnonzero(thing.mask.any(0))
             assert thing.box == (columns[0], rows[0], columns[-1] + 1, rows[-1] + 1)
         assert scene.caption == f"a {scene.pair[0]} {scene.pair[1]}"
-        assert scene.mask is scene.objects[scene.named].mask
+        assert scene.mask is scene.objects[scene.named].mask and scene.targets == (scene.target,)
 
 
 def test_both_counts_and_all_words_occur(hard):
@@ -134,3 +134,77 @@ def test_bad_arguments_say_what_to_type():
         scenes(-1)
     with pytest.raises(InputError, match="56"):
         scenes(1, size=20)
+
+
+# Drawn before `copies` was there: a hash of words and places, and the mean of each picture. Pictures are told by their
+# mean and not by a hash because the last bit of a sine differs between processors, and with it a few pixels by one.
+AS_BEFORE = [
+    ({}, "95f900fb52189012", [72.727, 91.371, 138.649, 107.805, 108.366]),
+    ({"level": "easy"}, "76e9d9b170d4efa7", [87.591, 114.012, 99.527, 92.844, 138.723]),
+    ({"split": "train"}, "0601de96187dbd6c", [121.224, 129.805, 126.074, 144.73, 156.306]),
+    ({"split": "unseen", "size": 96}, "3d83f11b1d8cb6b0", [128.943, 111.877, 123.551, 145.708, 125.188]),
+]
+
+
+@pytest.mark.parametrize("options,digest,means", AS_BEFORE, ids=lambda v: str(v) if isinstance(v, dict) else "")
+def test_scenes_without_copies_are_the_ones_that_models_were_trained_on(options, digest, means):
+    drawn = list(scenes(5, seed=7, **options))
+    told = repr([(s.named, [(thing.pair, thing.box) for thing in s.objects]) for s in drawn])
+    assert hashlib.sha256(told.encode()).hexdigest()[:16] == digest
+    np.testing.assert_allclose([np.asarray(s.picture).mean() for s in drawn], means, atol=2e-3)
+
+
+@pytest.mark.parametrize("size", [224, 64])
+def test_copies_are_objects_of_their_own_beside_their_distractors(size):
+    drawn = list(scenes(60, seed=3, size=size, copies=(1, 3)))
+    counts = Counter(len(scene.targets) for scene in drawn)
+    assert set(counts) == {1, 2, 3} and min(counts.values()) >= 10
+    for scene in drawn:
+        others = [thing.pair for thing in scene.objects if thing.pair != scene.pair]
+        assert len(others) in (2, 3) and len(set(others)) == len(others)
+        assert any(p[0] == scene.pair[0] for p in others) and any(p[1] == scene.pair[1] for p in others)
+        assert sum(thing.mask.astype(int) for thing in scene.objects).max() == 1, "masks overlap"
+        largest = 0.10 * min(1, 4 / len(scene.objects))
+        for thing in scene.objects:
+            assert 0.03 <= thing.mask.mean() <= largest
+            rows, columns = np.flatnonzero(thing.mask.any(1)), np.flatnonzero(thing.mask.any(0))
+            assert thing.box == (columns[0], rows[0], columns[-1] + 1, rows[-1] + 1)
+        assert all(thing.caption == scene.caption for thing in scene.targets) and scene.target is scene.targets[0]
+        assert np.array_equal(scene.mask, sum(thing.mask.astype(int) for thing in scene.targets) == 1)
+    assert any(scene.objects[0].pair != scene.pair for scene in drawn), "not told by the place in the list"
+
+
+def test_no_copies_leave_the_near_ones_and_no_target():
+    drawn = list(scenes(40, seed=3, copies=0))
+    assert {len(scene.objects) for scene in drawn} == {3, 4}, "as many things as where the named one is there"
+    for scene in drawn:
+        words = [thing.pair for thing in scene.objects]
+        assert scene.targets == () and scene.pair not in words and scene.caption == f"a {scene.pair[0]} {scene.pair[1]}"
+        assert any(p[0] == scene.pair[0] for p in words) and any(p[1] == scene.pair[1] for p in words)
+        assert scene.mask.shape == (224, 224) and not scene.mask.any()
+    with pytest.raises(InputError, match=r"copies=0.*scene\.targets"):
+        _ = drawn[0].target
+
+
+def test_copies_on_a_plain_ground_stand_alone_and_splits_hold():
+    for scene in scenes(10, seed=4, level="easy", copies=3):
+        assert scene.objects == scene.targets and len(scene.targets) == 3
+    for scene in scenes(10, seed=4, level="easy", copies=0):
+        assert len(scene.objects) == 1 and not scene.targets
+    assert all(not s.seen and not s.targets for s in scenes(10, seed=4, split="unseen", copies=0))
+    training = scenes(10, seed=4, split="train", copies=(0, 2))
+    assert not any(held_out(*thing.pair) for scene in training for thing in scene.objects)
+    assert {len(scene.targets) for scene in training} == {0, 1, 2}
+
+
+def test_scenes_with_copies_repeat_no_other_scene():
+    first = {k: np.asarray(scenes(9, seed=8, copies=k)[1].picture).tobytes() for k in (None, 0, 1, 2, (1, 2), (0, 1))}
+    assert len(set(first.values())) == len(first)
+    assert np.asarray(scenes(2, seed=8, copies=(2, 2))[1].picture).tobytes() == first[2]
+    assert "copies=(1, 3)" in repr(scenes(3, copies=(1, 3))) and "copies" not in repr(scenes(3))
+
+
+@pytest.mark.parametrize("copies", [-1, 5, True, 1.0, "2", (3, 1), (1,), (1, 2, 3), (0, 9), (None, 2)])
+def test_other_copies_are_refused(copies):
+    with pytest.raises(InputError, match=r"from 0 to 4.*copies=\(1, 3\)"):
+        scenes(3, copies=copies)
