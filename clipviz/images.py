@@ -19,7 +19,7 @@ from PIL import Image, ImageChops, UnidentifiedImageError
 from clipviz.errors import ClipvizWarning, InputError
 from clipviz.frame import MAX_TILES, VIEWS, Frame, layout
 
-__all__ = ["MAX_TILES", "VIEWS", "Frame", "is_one_image", "open_image", "prepare"]
+__all__ = ["MAX_TILES", "VIEWS", "Frame", "is_one_image", "normalised", "open_image", "prepare", "squares"]
 
 _MODES = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}
 _TURNS = {
@@ -35,7 +35,7 @@ _MAGIC = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"RIFF", b"II*\0", b"MM\0*", b"B
 _KINDS = "a path, bytes, a binary file, a PIL picture, an array [H, W], [H, W, 3] or [H, W, 4], or a tensor [3, H, W]"
 
 
-def open_image(source: Any) -> Image.Image:
+def open_image(source: Any, *, draft: int | None = None) -> Image.Image:
     """Any picture -> a PIL picture in RGB, upright, on white where it was transparent.
 
     Parameters
@@ -44,6 +44,8 @@ def open_image(source: Any) -> Image.Image:
         [H, W, 4], or a torch tensor [3, H, W]; arrays and tensors are uint8 in 0..255 or floating in 0..1. Of an
         animated file the first frame is taken, with a ClipvizWarning. 16-bit grey is scaled to 8 bits. The caller's
         object stays as it was.
+    draft : for bytes, the least short side in pixels: a JPEG may be decoded to a half, a quarter or an eighth of its
+        size, which is quicker and a little different. By default every pixel is decoded.
 
     Raises
     ------
@@ -55,7 +57,7 @@ def open_image(source: Any) -> Image.Image:
     if isinstance(source, Image.Image):
         return _decoded(source, "The PIL picture")
     if isinstance(source, bytes | bytearray | memoryview):
-        return _from_bytes(bytes(source), "The bytes object")
+        return _from_bytes(bytes(source), "The bytes object", draft)
     if isinstance(source, str | os.PathLike):
         return _from_path(source)
     if isinstance(source, list | tuple | set | dict):
@@ -124,13 +126,13 @@ def _from_file(source: IO[Any]) -> Image.Image:
     return _from_bytes(data, "The file object")
 
 
-def _from_bytes(data: bytes, what: str) -> Image.Image:
+def _from_bytes(data: bytes, what: str, draft: int | None = None) -> Image.Image:
     if not data:
         raise InputError(f"{what} has 0 bytes, a picture file's content is wanted; pass the whole file's bytes.")
-    return _from_stream(io.BytesIO(data), what)
+    return _from_stream(io.BytesIO(data), what, draft)
 
 
-def _from_stream(stream: IO[bytes], what: str) -> Image.Image:
+def _from_stream(stream: IO[bytes], what: str, draft: int | None = None) -> Image.Image:
     """Decode a picture file: everything that Pillow may raise on bad bytes becomes one InputError."""
     try:
         with Image.open(stream) as picture:
@@ -147,6 +149,8 @@ def _from_stream(stream: IO[bytes], what: str) -> Image.Image:
                     ClipvizWarning,
                     stacklevel=4,
                 )
+            if draft is not None and picture.format == "JPEG":
+                picture.draft(None, (draft, draft))
             return _decoded(picture, what)
     except UnidentifiedImageError as error:
         stream.seek(0)
@@ -320,6 +324,25 @@ def prepare(
     >>> pixels.shape, frame.tiles
     ((1, 3, 32, 32), ((16, 0),))
     """
+    seen, frame = squares(image, size, view, mean=mean, interpolation=interpolation, cell=cell, fill=fill)
+    return normalised(seen, mean, std), frame
+
+
+def squares(
+    image: Any,
+    size: int,
+    view: str = "crop",
+    *,
+    mean: Sequence[float],
+    interpolation: str = "bicubic",
+    cell: int | None = None,
+    fill: int | Sequence[int] | None = None,
+) -> tuple[NDArray[np.uint8], Frame]:
+    """The squares [T, size, size, 3] that `prepare` makes numbers of, as bytes to be sent or stored, and the Frame.
+
+    >>> squares(np.zeros((40, 80, 3)), 32, mean=(0.5,) * 3)[0].shape
+    (1, 32, 32, 3)
+    """
     if interpolation not in _MODES:
         raise InputError(f"interpolation={interpolation!r} is not 'bicubic' or 'bilinear'; take one of them.")
     if isinstance(size, bool) or not isinstance(size, int | np.integer) or size < 1:
@@ -330,12 +353,16 @@ def prepare(
         fill = [int(fill)] * 3
     colour = [round(255 * m) for m in mean] if fill is None else list(fill)
     canvas = _canvas(picture, frame, _MODES[interpolation], colour)
-    squares = [canvas.crop((left, top, left + frame.size, top + frame.size)) for left, top in frame.tiles]
-    pixels = np.stack([np.asarray(square) for square in squares]).transpose(0, 3, 1, 2)
+    cut = [canvas.crop((left, top, left + frame.size, top + frame.size)) for left, top in frame.tiles]
+    return np.stack([np.asarray(square) for square in cut]), frame
+
+
+def normalised(squares: NDArray[np.uint8], mean: Sequence[float], std: Sequence[float]) -> NDArray[np.float32]:
+    """[T, S, S, 3] -> float32 [T, 3, S, S]."""
     # in the order and the precision of torchvision's ToTensor and Normalize
-    unit = np.ascontiguousarray(pixels).astype(np.float32) / np.float32(255)
+    unit = np.ascontiguousarray(squares.transpose(0, 3, 1, 2)).astype(np.float32) / np.float32(255)
     middle, spread = (np.asarray(v, dtype=np.float32).reshape(1, 3, 1, 1) for v in (mean, std))
-    return (unit - middle) / spread, frame
+    return (unit - middle) / spread
 
 
 def _canvas(picture: Image.Image, frame: Frame, mode: Image.Resampling, colour: Sequence[int]) -> Image.Image:

@@ -33,7 +33,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("images", "text", "synth"),
     ("frame",),
     ("stats", "plots", "reporting"),
-    ("fonts", "assets", "files", "lock", "stopping"),
+    ("fonts", "assets", "files", "lock", "stopping", "versions"),
     ("errors",),
 )
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import platform
-from functools import cache
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-from .. import __version__
+from ..versions import versions
 
 if TYPE_CHECKING:
     from ..sources import Source
@@ -23,12 +20,5 @@ def about_run(question: Question, part: Source, **more: Any) -> dict[str, Any]:
         "truth": question.truth,
         **more,
         "seed": question.seed,
-        "versions": _versions(),
+        "versions": versions(),
     }
-
-
-@cache
-def _versions() -> dict[str, str]:
-    libraries = {"numpy": "numpy", "torch": "torch", "open_clip": "open_clip_torch", "pillow": "pillow"}
-    found = {name: version(package) for name, package in libraries.items()}
-    return {"clipviz": __version__, "python": platform.python_version(), **found}

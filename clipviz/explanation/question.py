@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Mapping, Sequence
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -15,6 +13,7 @@ from torch import Tensor
 from ..errors import InputError, PromptError
 from ..model import Look, Model
 from ..text import Prompt, PromptSet, as_prompts
+from ..versions import versions
 from .defaults import default_method, default_options
 from .heatmap import Heatmap
 from .neutral import NEUTRAL
@@ -85,7 +84,7 @@ class Question:
             "contrast": contrast if others is not None else None,
             "baseline": list(NEUTRAL) if baseline else None,
             "options": {key: repr(value) for key, value in options.items()},
-            "versions": _versions(),
+            "versions": versions(),
         }
 
     @torch.inference_mode(False)  # within the caller's, nothing could be differentiated
@@ -192,17 +191,3 @@ def _unseen_neutral(model: Model, others: PromptSet) -> tuple[str, ...]:
 
 def _words(model: Model, prompt: Prompt) -> str:
     return ", ".join(dict.fromkeys(repr(word) for text in prompt.texts() for word in model.unseen(text)))
-
-
-@cache
-def _versions() -> dict[str, str]:
-    from importlib.metadata import version
-
-    from .. import __version__
-
-    return {
-        "clipviz": __version__,
-        "torch": version("torch"),
-        "open_clip": version("open_clip_torch"),
-        "python": platform.python_version(),
-    }

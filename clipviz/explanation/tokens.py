@@ -17,7 +17,7 @@ from ..images import is_one_image
 from ..model import Look, Model, load
 from ..model.encoding import padded
 from ..text import Prompt, as_prompt
-from .question import _versions
+from ..versions import versions
 from .words import TokenAttribution
 
 PAPERS = {
@@ -93,7 +93,7 @@ def token_attribution(
             "templates": list(prompt.templates),
             "view": look.frame.view,
             "picture_sha256": hashlib.sha256(look.picture.tobytes()).hexdigest(),
-            "versions": _versions(),
+            "versions": versions(),
         },
     )
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import math
 from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -15,9 +14,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..clip import CLIP, Flops
-from ..errors import InputError, ModelError, PromptError, nearest
-from ..frame import VIEWS, Frame
-from ..images import is_one_image, open_image, prepare
+from ..errors import InputError, ModelError, PromptError
+from ..frame import Frame
+from ..images import is_one_image, normalised, open_image, squares
 from ..text import Prompt, PromptSet, as_prompts
 from ..weights import OPENAI_MEAN, OPENAI_STD, OtherNetwork, Weights, fingerprint, from_module, save_folder
 from .encoding import Batches, Words, bar_over, checked, padded, plain_tokenizer, run_by_length
@@ -170,17 +169,10 @@ class Model:
         if isinstance(image, Look):
             look = self.look(image, view)
             return look.pixels, look.frame
-        view = self.view if view is None else view
-        if view not in VIEWS:
-            raise InputError(f"view={view!r} is not known; it is one of {', '.join(VIEWS)}. {nearest(view, VIEWS)}")
-        cells = self.grid[0] if self.kind != "other" else math.gcd(self.image_size, 16)
-        cell = self.image_size // cells
-        fill = self.fill if view == self.view == "pad" else None
-        pixels, frame = prepare(
-            image, self.image_size, view,
-            mean=self.mean, std=self.std, interpolation=self.interpolation, cell=cell, fill=fill,
-        )  # fmt: skip
-        return torch.from_numpy(pixels), frame
+        from .pixels import preparation
+
+        seen, frame = squares(image, **preparation(self, view))
+        return torch.from_numpy(normalised(seen, self.mean, self.std)), frame
 
     def look(self, image: Any, view: str | None = None) -> Look:
         """See ``image`` once; give the `Look` to any number of explanations."""
@@ -212,17 +204,17 @@ class Model:
             for image in images:
                 waiting.append(self._prepare(image, view)[0])
                 if sum(len(tiles) for tiles in waiting) >= batches.size:
-                    vectors += self._mean_of_tiles(waiting, batches)
+                    vectors += self.mean_of_tiles(torch.cat(waiting), [len(tiles) for tiles in waiting], batches)
                     waiting = []
                 bar.update()
-            vectors += self._mean_of_tiles(waiting, batches)
+            if waiting:
+                vectors += self.mean_of_tiles(torch.cat(waiting), [len(tiles) for tiles in waiting], batches)
         return np.stack(vectors) if vectors else np.zeros((0, self.embed_dim), np.float32)
 
-    def _mean_of_tiles(self, pictures: Sequence[Tensor], batches: Batches) -> list[np.ndarray]:
-        if not pictures:
-            return []
-        unit = F.normalize(batches(self._see, torch.cat(list(pictures))).float(), dim=-1)
-        means = [tiles.mean(dim=0) for tiles in unit.split([len(p) for p in pictures])]
+    def mean_of_tiles(self, pixels: Tensor, counts: Sequence[int], batches: Batches) -> list[np.ndarray]:
+        """Unit vectors [E] of pictures whose tiles lie behind each other in ``pixels`` [sum(counts), 3, S, S]."""
+        unit = F.normalize(batches(self._see, pixels).float(), dim=-1)
+        means = [tiles.mean(dim=0) for tiles in unit.split(list(counts))]
         return [F.normalize(mean, dim=-1).cpu().numpy() for mean in means]
 
     def encode_texts(
