@@ -44,6 +44,7 @@ def figure_of(
         panels, detections.labels, caption=" ".join((*said, *detections.notes)),
         title=f"{number} box{'' if drawn == 1 else 'es'} of score {detections.threshold:.3g} or more",
         unit=f"{detections.method}, its own unit", alpha=alpha,
+        asked=None if evidence is None else [detections.labels.index(evidence)],
     )  # fmt: skip
 
 

@@ -59,6 +59,7 @@ def boxed(
     alpha: float = 0.5,
     width: float | None = None,
     across: int = 4,
+    asked: Sequence[int] | None = None,
 ) -> Canvas:
     """Draw one picture, or rows of several, with labelled boxes and a legend.
 
@@ -74,6 +75,7 @@ def boxed(
     names : every label that was asked for, any language; long ones are cut.
     title, caption : wrapped, then cut. unit, alpha : of the map, as `overlay` takes them.
     width : of one picture, in inches; None for 5.2 alone and 2.7 in rows of at most ``across``.
+    asked : the places of the labels that the legend is about, where boxes of the others are left out; None for all.
 
     Raises
     ------
@@ -106,7 +108,7 @@ def boxed(
     written = [_tags(cell, names, _extent(cell, wide), size, decimals, ruler) for cell in cells]
     drawn, left_out = sum(len(cell.boxes) for cell in cells), sum(cell.left_out for cell in cells)
     said = _untold(drawn - sum(map(len, written)), left_out, drawn + left_out)
-    legend = _legend(cells, names, ruler, total - 2 * _EDGE)
+    legend = _legend(cells, names, range(len(names)) if asked is None else asked, ruler, total - 2 * _EDGE)
     foot, foot_height = fit(" ".join(filter(None, (said, one_line(caption, 2000)))), total - 2 * _EDGE, 8, 5)
     under = bottom + 0.12 + (0.21 * (legend[-1][0] + 1) + 0.04 if legend else 0.0)
     figure = Canvas(total, under + foot_height + _EDGE)
@@ -231,20 +233,20 @@ def _write_tag(axes: Axes, tag: _Tag, box: NDArray[np.float64], label: int, size
 
 
 def _legend(
-    cells: Sequence[_Panel], names: Sequence[str], ruler: Ruler, room: float
+    cells: Sequence[_Panel], names: Sequence[str], asked: Sequence[int], ruler: Ruler, room: float
 ) -> list[tuple[int, float, int | None, str]]:
     """(line, x, place of the label or None, words) of every entry: labels with boxes, then those without."""
     counts = np.zeros(len(names), np.intp)
     for cell in cells:
         np.add.at(counts, cell.labels, 1)
-    with_box, without = np.flatnonzero(counts), np.flatnonzero(counts == 0)
+    with_box, without = [i for i in asked if counts[i]], [i for i in asked if not counts[i]]
     entries: list[tuple[int | None, str]] = [
-        (int(i), f"{ruler.cut(one_line(names[i]), 8, 1.9)} ({counts[i]})") for i in with_box[:_NAMED]
+        (i, f"{ruler.cut(one_line(names[i]), 8, 1.9)} ({counts[i]})") for i in with_box[:_NAMED]
     ]
     if len(with_box) > _NAMED:
         entries.append((None, f"and {len(with_box) - _NAMED} more labels"))
     if len(without):
-        entries.append((None, "no box:"))
+        entries.append((None, "no box here:"))
         for n, i in enumerate(without[:_NAMED]):
             comma = "," if n + 1 < min(len(without), _NAMED) else ""
             entries.append((None, ruler.cut(one_line(names[i]), 8, 1.9) + comma))

@@ -158,10 +158,11 @@ def test_the_legend_names_labels_with_and_without_a_box() -> None:
     cell = {**panel((60, 60), 0), "boxes": [[0, 0, 9, 9], [5, 5, 30, 30]], "labels": [0, 0], "scores": [0.3, 0.2]}
     figure = plots.boxed([cell], NAMES)
     assert "a dog (2)" in words(figure)
-    none = words(figure).split("no box:")[1]
+    none = words(figure).split("no box here:")[1]
     assert "고양이" in none and "a boat" in none and "a dog" not in none
     assert "and 16 more" in words(plots.boxed([panel((60, 60), 0)], [f"thing {i}" for i in range(40)]))
     assert "no box" not in words(plots.boxed([cell], NAMES[:1]))
+    assert "no box" not in words(plots.boxed([cell], NAMES, asked=[0]))
 
 
 @pytest.mark.parametrize(("score", "said"), [(0.876, "0.88"), (0.2714, "0.271"), (0.01234, "0.0123"), (-0.7, "−0.70")])
