@@ -241,6 +241,10 @@ class Source(ABC):
             names = dict.fromkeys(name for row in rows for name in row)
             return pd.DataFrame({name: _series([row.get(name) for row in rows], index) for name in names}, index=index)
 
+    def metadata(self, start: int = 0, stop: int | None = None) -> list[dict[str, Any]]:
+        """What is known about the pictures at the positions ``start`` to ``stop``, as it stands; none is decoded."""
+        return self._metadata(self._chosen[start:stop])
+
     def half(self, name: Half) -> Source:
         """The half for choices ("dev") or the half for figures ("report"), fixed by each id."""
         if name not in ("dev", "report"):
