@@ -11,10 +11,14 @@ from clipviz.plots.canvas import Canvas, png
 from clipviz.plots.cost_chart import against_cost
 from clipviz.plots.curves import lines
 from clipviz.plots.picture import UNIT, overlay
+from clipviz.plots.point_map import MOST as MOST_POINTS
+from clipviz.plots.point_map import scatter
+from clipviz.plots.reliability import reliability_diagram
 from clipviz.plots.scale import Scale, scale_of, shared_scale
 from clipviz.plots.sheet import grid
 
 __all__ = [
+    "MOST_POINTS",
     "UNIT",
     "Canvas",
     "Scale",
@@ -25,7 +29,9 @@ __all__ = [
     "lines",
     "overlay",
     "png",
+    "reliability_diagram",
     "rgba",
     "scale_of",
+    "scatter",
     "shared_scale",
 ]

@@ -70,7 +70,7 @@ def make_store(tmp_path: Path, model: Model) -> Callable[..., Path]:
         for part in layout.plan(len(vectors), size):
             kept = [i for i in range(part.start, part.stop) if i not in gone]
             np.save(layout.vectors_file(folder, part.number), vectors[kept].astype(dtype))
-            pq.write_table(table.take(kept), layout.rows_file(folder, part.number))
+            pq.write_table(table.take(pa.array(kept, pa.int64())), layout.rows_file(folder, part.number))
             record = {"id": ids[part.start : part.stop]}
             record["reason"] = ["cut off" if i in gone else None for i in range(part.start, part.stop)]
             pq.write_table(pa.table(record), layout.record_file(folder, part.number))
