@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 _PAGE, _VIEW = 1000, 20  # boxes that are listed; a CSV or a JSON holds all
-_FORMATS = {"score": ".3f", "x0": ".1f", "y0": ".1f", "x1": ".1f", "y1": ".1f"}
+_FORMATS = {"x0": ".1f", "y0": ".1f", "x1": ".1f", "y1": ".1f"}
 # The folders of a path from the root, of either kind of system: a page goes to others, and its maker's folders do not.
 _FOLDERS = re.compile(
     r"(?<=['\"])(?:[A-Za-z]:)?[/\\][^'\"\n]*[/\\]"  # in quotes, whatever they are called
@@ -41,7 +41,7 @@ def detections_page(detections: Detections) -> str:
     table = detections.table
     sections = [
         Section("The boxes", *notes, *([drawn] if detections.images else []), _boxes(detections, _PAGE)),
-        Section("The labels", Table(_labels(detections), "Each label and its boxes", formats={"highest": ".3f"})),
+        Section("The labels", Table(_labels(detections), "Each label and its boxes")),
     ]  # fmt: skip
     if detections.failed:
         lost = [{"image": name, "reason": without_folders(reason)} for name, reason in detections.failed[:_PAGE]]
@@ -62,15 +62,16 @@ def detections_view(detections: Detections) -> str:
         uri, width, height = data_uri(figure)
         alt = escape(one_line(in_words(detections), 400))  # within an attribute, where no <bdi> may stand
         parts.append(
-            f'<img src="{uri}" width="{width // 2}" height="{height // 2}" alt="{alt}" '
-            'style="max-width:100%;height:auto">'
+            f'<img src="{uri}" width="{width}" height="{height}" alt="{alt}" style="max-width:100%;height:auto">'
         )
     elif detections.images:
         parts.append(f"<p>{isolate(_GONE)}</p>")
     if len(detections):
         grid = table_text(_boxes(detections, _VIEW))
         head = "".join(f"<th>{isolate(name)}</th>" for name in grid.columns)
-        rows = "".join("<tr>" + "".join(f"<td>{isolate(cell)}</td>" for cell in row) + "</tr>" for row in grid.rows)
+        rows = "".join(
+            "<tr>" + "".join(f"<td>{isolate(one_line(cell))}</td>" for cell in row) + "</tr>" for row in grid.rows
+        )
         parts.append(f"<table><tr>{head}</tr>{rows}</table>")
         if len(detections) > _VIEW:
             parts.append(f"<p>The first {_VIEW} of {len(detections)} boxes.</p>")

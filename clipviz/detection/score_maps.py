@@ -43,7 +43,9 @@ def mask_in(dense: NDArray[np.float32], box: ArrayLike, threshold: float | None 
 
     Without a threshold it is half way from the map's median outside of the box to its highest place within, the
     half height of a peak over its ground; where the box holds no peak, all that was seen of it is the mask. A pixel
-    belongs to the box if its middle does, and one that the model did not see to no mask.
+    belongs to the box if its middle does, and one that the model did not see to no mask. Chosen on 80 hard scenes of
+    pairs unseen in training, clipviz-tiny, their true boxes: mean overlap with the true mask 0.66 by MaskCLIP and 0.64
+    by NACLIP (the whole box 0.57, Otsu's threshold 0.58 and 0.59), but 0.48 by Grad-CAM, which is too smooth for it.
     """
     height, width = dense.shape
     x0, y0, x1, y1 = np.asarray(box, np.float64)
