@@ -10,7 +10,7 @@ from ..errors import DataError, nearest
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from ..sources import Source
+    from .filling import Things
 
 BLOCK = 8192  # rows of metadata that are held at once
 
@@ -20,7 +20,7 @@ def plain(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode()
 
 
-def schema_of(source: Source, columns: Sequence[str] | None = None) -> pa.Schema:
+def schema_of(source: Things, columns: Sequence[str] | None = None) -> pa.Schema:
     """``id`` and the metadata columns with their types; whole numbers and fractions together are fractions.
 
     Raises DataError where a column of ``columns`` is missing, is called ``id``, or holds several types.

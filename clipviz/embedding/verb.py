@@ -60,8 +60,8 @@ def embed(
     if not isinstance(model, Model):
         raise ModelError(f"embed needs a clipviz.Model, got {type(model).__name__}; pass model=clipviz.load(...).")
     asked = {
-        "part_size": _count("part_size", part_size),
-        "batch_size": _count("batch_size", batch_size),
+        "part_size": count_asked("part_size", part_size),
+        "batch_size": count_asked("batch_size", batch_size),
         "dtype": dtype_asked(dtype),
         "view": None if view is None else preparation(model, view)["view"],
         "draft": None if draft is None else DRAFT * model.image_size if draft else 0,
@@ -123,7 +123,8 @@ def dtype_asked(dtype: str | None) -> str | None:
     return dtype
 
 
-def _count(name: str, value: int | None) -> int | None:
+def count_asked(name: str, value: int | None) -> int | None:
+    """``value`` where it is a number of things."""
     if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
         raise InputError(f"{name}={value!r} is not a positive whole number; leave it out for the usual one.")
     return value
