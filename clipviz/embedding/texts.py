@@ -125,7 +125,7 @@ class Texts:
     def metadata(self, start: int = 0, stop: int | None = None) -> list[dict[str, Any]]:
         return [
             {"text": _string(self.texts[i]), **{name: values[i] for name, values in self.columns.items()}}
-            for i in places
+            for i in range(len(self))[start:stop]
         ]
 
     @property
