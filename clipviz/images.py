@@ -19,7 +19,18 @@ from PIL import Image, ImageChops, UnidentifiedImageError
 from clipviz.errors import ClipvizWarning, InputError
 from clipviz.frame import MAX_TILES, VIEWS, Frame, layout
 
-__all__ = ["MAX_TILES", "VIEWS", "Frame", "is_one_image", "normalised", "open_image", "prepare", "squares"]
+__all__ = [
+    "MAX_TILES",
+    "VIEWS",
+    "Frame",
+    "cut_tiles",
+    "draw_canvas",
+    "is_one_image",
+    "normalised",
+    "open_image",
+    "prepare",
+    "squares",
+]
 
 _MODES = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}
 _TURNS = {
@@ -349,12 +360,36 @@ def squares(
         raise InputError(f"size={size!r} is not a side in pixels; pass a whole number of at least 1, such as 224.")
     picture = open_image(image)
     frame = layout(picture.size, int(size), view, cell)
+    canvas = draw_canvas(picture, frame, mean=mean, interpolation=interpolation, fill=fill)
+    return _cut(canvas, frame), frame
+
+
+def draw_canvas(
+    picture: Image.Image,
+    frame: Frame,
+    *,
+    mean: Sequence[float],
+    interpolation: str = "bicubic",
+    fill: int | Sequence[int] | None = None,
+) -> Image.Image:
+    """The canvas of ``frame``: an upright RGB picture resized and, where the frame is, padded; see `prepare`."""
     if isinstance(fill, int | np.integer):
         fill = [int(fill)] * 3
     colour = [round(255 * m) for m in mean] if fill is None else list(fill)
-    canvas = _canvas(picture, frame, _MODES[interpolation], colour)
-    cut = [canvas.crop((left, top, left + frame.size, top + frame.size)) for left, top in frame.tiles]
-    return np.stack([np.asarray(square) for square in cut]), frame
+    return _canvas(picture, frame, _MODES[interpolation], colour)
+
+
+def cut_tiles(
+    canvas: Image.Image, frame: Frame, which: slice = slice(None), *, mean: Sequence[float], std: Sequence[float]
+) -> NDArray[np.float32]:
+    """The model's pixels float32 [t, 3, size, size] of the tiles ``which`` on a canvas that `draw_canvas` drew."""
+    return normalised(_cut(canvas, frame, which), mean, std)
+
+
+def _cut(canvas: Image.Image, frame: Frame, which: slice = slice(None)) -> NDArray[np.uint8]:
+    """The tiles ``which`` [t, size, size, 3] of a canvas."""
+    cut = [canvas.crop((left, top, left + frame.size, top + frame.size)) for left, top in frame.tiles[which]]
+    return np.stack([np.asarray(square) for square in cut])
 
 
 def normalised(squares: NDArray[np.uint8], mean: Sequence[float], std: Sequence[float]) -> NDArray[np.float32]:
