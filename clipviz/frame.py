@@ -201,7 +201,7 @@ def layout(picture: tuple[int, int], size: int, view: str, cell: int | None = No
         canvas, tiles = (size, size), ((0, 0),)
         shift = (float((size - inner[0]) // 2), float((size - inner[1]) // 2))
     elif view == "tiles":
-        starts = _tile_starts(size, max(inner), cell or size)
+        starts = tile_starts(size, max(inner), cell or size)
         tiles = tuple((at, 0) if inner[0] >= inner[1] else (0, at) for at in starts)
     return Frame((width, height), (inner[0] / width, inner[1] / height), shift, canvas, size, tiles, view)
 
@@ -214,7 +214,7 @@ def _tile_side(size: int, side: int, cell: int | None, picture: tuple[int, int])
             "pass the model's patch size."
         )
     side = max(size, round(side / cell) * cell)
-    count = len(_tile_starts(size, side, cell)) if side <= MAX_TILES * size else side // size
+    count = len(tile_starts(size, side, cell)) if side <= MAX_TILES * size else side // size
     if count > MAX_TILES:
         raise InputError(
             f"A picture of {picture[0]} x {picture[1]} pixels needs {count} tiles, at most {MAX_TILES} are allowed; "
@@ -223,7 +223,7 @@ def _tile_side(size: int, side: int, cell: int | None, picture: tuple[int, int])
     return side
 
 
-def _tile_starts(size: int, side: int, cell: int) -> list[int]:
+def tile_starts(size: int, side: int, cell: int) -> list[int]:
     """Where tiles begin on the long side: evenly spread cells; tiles share a quarter or more where cells allow."""
     cells, room = size // cell, (side - size) // cell
     if room == 0:
