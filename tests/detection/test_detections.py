@@ -258,7 +258,7 @@ class Tags(HTMLParser):
 
 
 HOSTILE = (
-    "<script>alert(1)</script>", '" onload="x', "two\nlines\x07", "x" * 10_000, "\u202eevil", "=1+1", "\ud800", "고 <b>"
+    '" onload="x', "<script>alert(1)</script>", "two\nlines\x07", "x" * 10_000, "\u202eevil", "=1+1", "\ud800", "고 <b>"
 )  # fmt: skip
 
 
