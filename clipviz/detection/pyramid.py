@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ..model import Model
 
 MOST_TILES = 256  # of all levels of one picture together
+LESS = (0.9, 0.8, 0.7)  # of a level's scale, tried in turn where its squares would be too many
 SPAN = 2  # cells that the smallest thing of interest covers at the finest level
 
 
@@ -62,8 +63,8 @@ def level(picture: tuple[int, int], size: int, cell: int, scale: float, *, most:
             f"scale={scale:.4g} draws {picture[0]} x {picture[1]} pixels smaller than a square of {size}; "
             f"give {least:.4g} or more."
         )
-    width, height = (_side(length, size, cell, scale) for length in picture)
-    columns, rows = (tile_starts(size, side, cell) for side in (width, height))
+    width, height = sides = [_side(length, size, cell, scale) for length in picture]
+    columns, rows = (tile_starts(size, side, cell) for side in sides)
     if len(columns) * len(rows) > most:
         raise InputError(
             f"A picture of {picture[0]} x {picture[1]} pixels at scale={scale:.4g} needs {len(columns) * len(rows)} "
@@ -81,7 +82,8 @@ def pyramid(
 
     The first level shows the whole picture, larger than it is where it is small; no other goes beyond its own pixels.
     ``smallest`` is the side in pixels of the smallest thing of interest: no level is finer than it takes for that to
-    cover two cells. Levels end where the next would bring the squares beyond ``most``, and a note says so.
+    cover two cells. Where the next level would bring the squares beyond ``most`` the last one is as
+    fine as fits, and a note says so.
 
     Raises InputError where the first level alone has more squares than that: a ribbon.
 
@@ -94,23 +96,31 @@ def pyramid(
     frames = [level(picture, size, cell, first, most=most)]
     finest = 1.0 if smallest is None else min(1.0, SPAN * cell / smallest)
     steps = max(0, round(math.log2(finest / first)))
-    tiles = len(frames[0].tiles)
     for k in range(1, steps + 1):
         scale = first * (finest / first) ** (k / steps)
-        try:
-            frame = level(picture, size, cell, scale, most=most - tiles)
-        except InputError:
-            last = frames[-1]
-            note = (
-                f"A picture of {picture[0]} x {picture[1]} pixels was seen at {last.scale[0]:.2g} of its size "
-                f"and not at {finest:.2g}, which takes more than {most} squares: things under "
-                f"{SPAN * cell / last.scale[0]:.0f} pixels may be missed."
-            )
-            return Pyramid(tuple(frames), (note,))
+        left = most - sum(len(frame.tiles) for frame in frames)
+        tried = (scale * part for part in (1.0, *LESS))
+        fitting = next((at for at in tried if _count(picture, size, cell, at) <= left), None)
+        frame = frames[-1] if fitting is None else level(picture, size, cell, fitting, most=left)
         if frame.canvas != frames[-1].canvas:  # a short step may round to the same cells
             frames.append(frame)
-            tiles += len(frame.tiles)
+        if fitting != scale:
+            return Pyramid(tuple(frames), (_bounded(picture, frames[-1], cell, finest, most),))
     return Pyramid(tuple(frames))
+
+
+def _count(picture: tuple[int, int], size: int, cell: int, scale: float) -> int:
+    """The number of squares of a level."""
+    return math.prod(len(tile_starts(size, _side(length, size, cell, scale), cell)) for length in picture)
+
+
+def _bounded(picture: tuple[int, int], last: Frame, cell: int, finest: float, most: int) -> str:
+    """What a pyramid says that ended early."""
+    return (
+        f"A picture of {picture[0]} x {picture[1]} pixels was seen at {last.scale[0]:.2g} of its size and not at "
+        f"{finest:.2g}, which takes more than {most} squares: things under {SPAN * cell / last.scale[0]:.0f} pixels "
+        "may be missed."
+    )
 
 
 def cut(
