@@ -122,3 +122,54 @@ def explainers(
         click.echo(f"{len(result.failed)} were not measured, the first {first[0]!r}: {first[1]}")
     for path in out:
         click.echo(f"Wrote {result.save(path)}")
+
+
+@group.command("detection")
+@click.argument("data", type=click.Path(path_type=Path))
+@click.option("--model", "name", required=True, help='Folder, or "architecture:tag" such as ViT-B-32:openai.')
+@click.option("--labels", type=click.Path(path_type=Path), default=None, help="JSON: names, or rows with names.")
+@click.option("--label", "pairs", multiple=True, metavar="VALUE=NAME", help="A label (repeat; twice for a synonym).")
+@click.option("--truth", default="label", show_default=True, help="The column with each box's label.")
+@click.option("--box", default="box", show_default=True, help="The column with x0, y0, x1, y1 in pixels, or a list.")
+@click.option("--box-inclusive", is_flag=True, help="x1 and y1 are the last pixel, not the one behind it.")
+@click.option("--ask", default="truth", show_default=True,
+              help="What to look for: truth (what is there), all, or a column with a list.")  # fmt: skip
+@click.option("--id", "id_column", default=None, help="The column that names each picture, where it is not found.")
+@click.option("--half", type=click.Choice(["all", "dev", "report"]), default="report", show_default=True,
+              help="report: the pictures for figures; dev: those for choices.")  # fmt: skip
+@click.option("--method", default=None, help="How to look. Default: what `detect` does.")
+@click.option("--threshold", type=float, default=None, help="The score below which no box is kept.")
+@click.option("--calibration", type=click.Choice(["isotonic", "platt"]), default="isotonic", show_default=True)
+@click.option("--dev", type=click.IntRange(0), default=500, show_default=True, help="Pictures for choices.")
+@click.option("--rivals/--no-rivals", default=True, show_default=True, help="The whole picture and a central box.")
+@click.option("--resamples", type=click.IntRange(1), default=2000, show_default=True, help="For the intervals.")
+@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--out", type=click.Path(path_type=Path), multiple=True, help=".json, .csv, .html or .png")
+def detection(
+    data: Path, name: str, labels: Path | None, pairs: tuple[str, ...], id_column: str | None, half: str,
+    out: tuple[Path, ...], **options: Any,
+) -> None:  # fmt: skip
+    """Find what is named in each picture of DATA: a COCO-format folder or its JSON, or Parquet with boxes."""
+    import clipviz
+
+    from ..evaluation.result import SUFFIXES
+
+    for path in out:
+        suffix_of(path, SUFFIXES, "An evaluation")  # told before the model has worked for nothing
+    if labels and pairs:
+        raise InputError("--labels and --label both say what the labels are: give one of them.")
+    result = clipviz.evaluate(
+        clipviz.open_source(data, id=id_column) if id_column else data, labels or _mapping(pairs) or None,
+        task="detection", model=open_model(name), half=None if half == "all" else half, progress=True, **options,
+    )  # fmt: skip
+    shown = result.table[["metric", "method", "boxes", "value", "ci_low", "ci_high", "n", "difference"]]
+    click.echo(shown.to_string(index=False, float_format=lambda number: f"{number:.3f}", na_rep="-"))
+    click.echo(f"{result.model}: {result.headline}")
+    click.echo(result.seen)
+    for note in result.notes:
+        click.echo(note)
+    if result.failed:
+        first = result.failed[0]
+        click.echo(f"{len(result.failed)} pictures or boxes were left out, the first {first[0]!r}: {first[1]}")
+    for path in out:
+        click.echo(f"Wrote {result.save(path)}")

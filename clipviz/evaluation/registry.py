@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError, nearest
+from ..sources import Source, open_source
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from ..model import Model
-    from ..sources import Source
     from .result import Evaluation
 
 
@@ -36,12 +36,16 @@ class Question:
 
 @dataclass(frozen=True)
 class Task:
-    """A way to judge a model: ``function(question, **options)`` -> `Evaluation`; its options are keyword-only."""
+    """A way to judge a model: ``function(question, **options)`` -> `Evaluation`; its options are keyword-only.
+
+    ``open`` makes a `Source` of what the caller gave as data.
+    """
 
     name: str
     function: Callable[..., Evaluation]
     about: str
     paper: str = ""
+    open: Callable[[Any], Source] = open_source
 
 
 # What `evaluate` itself takes, for whoever misspells it.
@@ -51,11 +55,13 @@ _REGISTRY: dict[str, Task] = {}
 
 
 def register_task(
-    name: str, function: Callable[..., Evaluation], *, about: str, paper: str = "", replace: bool = False
-) -> None:
+    name: str, function: Callable[..., Evaluation], *, about: str, paper: str = "",
+    open: Callable[[Any], Source] = open_source, replace: bool = False,
+) -> None:  # fmt: skip
     """Make ``evaluate(..., task=name)`` run ``function(question, **options)``, which returns an `Evaluation`.
 
-    Raises InputError where the name is taken, unless ``replace``.
+    ``open`` reads the data where a task knows formats that `open_source` does not. Raises InputError where the name is
+    taken, unless ``replace``.
 
         >>> register_task("mine", lambda question, *, k=1: ..., about="k nearest")  # doctest: +SKIP
     """
@@ -63,7 +69,7 @@ def register_task(
         raise InputError(f"A task called {name!r} is registered already: take another name or replace=True.")
     if not callable(function):
         raise InputError(f"A task is a function (question, **options) -> Evaluation; got {type(function).__name__}.")
-    _REGISTRY[name] = Task(name, function, about, paper)
+    _REGISTRY[name] = Task(name, function, about, paper, open)
 
 
 def find_task(name: str, options: Mapping[str, Any]) -> Task:

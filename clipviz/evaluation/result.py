@@ -202,6 +202,10 @@ def _kind_of(task: str) -> type[Evaluation]:
         from .league.result import League
 
         return League
+    if task == "detection":
+        from .boxes.result import BoxEvaluation
+
+        return BoxEvaluation
     return Evaluation
 
 

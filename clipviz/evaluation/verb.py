@@ -6,8 +6,9 @@ from typing import Any
 
 from ..errors import DataError, InputError, ModelError
 from ..model import Model
-from ..sources import Source, open_source
-from . import explainers as explainers  # each registers its task
+from ..sources import Source
+from . import detection as detection  # each registers its task
+from . import explainers as explainers
 from . import zero_shot as zero_shot
 from .registry import Question, find_task
 from .result import Evaluation
@@ -33,8 +34,9 @@ def evaluate(
     by default the values themselves. ``half`` is "dev" for choices, "report" for figures, None for all.
     ``options`` of "zero_shot": ``templates``, ``synonyms`` ("all" or "first"), ``unlisted`` ("refuse" or "skip"
     pictures whose truth is not among the labels), ``strict``; of "explainers", which measures every map of the model:
-    ``methods``, ``scenes``, ``photographs``, ``mosaics``, ``box`` (see `clipviz.evaluation.explainers`). ``seed`` is
-    recorded; zero-shot draws nothing.
+    ``methods``, ``scenes``, ``photographs``, ``mosaics``, ``box`` (see `clipviz.evaluation.explainers`); of
+    "detection", which also reads COCO-format folders: ``box``, ``box_inclusive``, ``ask``, ``method``, ``threshold``
+    (see `clipviz.evaluation.detection`). ``seed`` is recorded; zero-shot draws nothing.
     Damaged pictures are listed in ``.failed``. Raises ModelError without a model, else InputError, DataError or
     PromptError. Radford et al. 2021, section 3.1 (arXiv 2103.00020).
 
@@ -49,7 +51,7 @@ def evaluate(
     if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
         raise InputError(f"batch_size={batch_size!r} is not a positive whole number, such as 64.")
     found = find_task(task, options)
-    whole = open_source(data)
+    whole = found.open(data)
     question = Question(model, _chosen(whole, half), whole, labels, truth, batch_size, seed, progress)
     return found.function(question, **options)
 

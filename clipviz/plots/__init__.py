@@ -13,6 +13,7 @@ from clipviz.plots.curves import lines
 from clipviz.plots.picture import UNIT, overlay
 from clipviz.plots.point_map import MOST as MOST_POINTS
 from clipviz.plots.point_map import scatter
+from clipviz.plots.precision_curve import precision_recall
 from clipviz.plots.reliability import reliability_diagram
 from clipviz.plots.scale import Scale, scale_of, shared_scale
 from clipviz.plots.sheet import grid
@@ -29,6 +30,7 @@ __all__ = [
     "lines",
     "overlay",
     "png",
+    "precision_recall",
     "reliability_diagram",
     "rgba",
     "scale_of",

@@ -52,15 +52,20 @@ class Matches:
 
     def average_precision(self, weights: ArrayLike | None = None, ious: Sequence[float] = COCO_IOUS) -> Floats:
         """AP [R]: over 101 recalls, then the mean over labels with truth and ``ious``; NaN where there is no truth."""
+        found: Floats = self.precision_by_iou(weights, ious).mean(axis=1)
+        return found
+
+    def precision_by_iou(self, weights: ArrayLike | None = None, ious: Sequence[float] = IOUS) -> Floats:
+        """As `average_precision`, for each overlap apart: [R, ious]."""
         drawn, at = self._weights(weights), self._at(ious)
-        return _means([_precision(part, drawn, at) for part in self.of_label], len(drawn))
+        return _means([_precision(part, drawn, at) for part in self.of_label], (len(drawn), len(at)))
 
     def average_recall(
         self, weights: ArrayLike | None = None, ious: Sequence[float] = COCO_IOUS, most: int = MOST
     ) -> Floats:
         """AR [R] of at most ``most`` boxes of a label in a picture: the mean over labels with truth and ``ious``."""
         drawn, at = self._weights(weights), self._at(ious)
-        return _means([_recall(part, drawn, at, most) for part in self.of_label], len(drawn))
+        return _means([_recall(part, drawn, at, most) for part in self.of_label], (len(drawn),))
 
     def right(self, iou: float = 0.5) -> NDArray[np.bool_]:
         """[rows of the table]: whether a box has a truth of its own; beyond the hundredth of a picture none has."""
@@ -186,32 +191,32 @@ def _of_label(
 
 
 def _precision(part: OfLabel, weights: Floats, at: Sequence[int]) -> Floats:
-    """[R]: AP of one label, the mean over overlaps; NaN where no truth was drawn.
+    """[R, overlaps]: AP of one label; NaN where no truth was drawn.
 
     Only where a truth is found does recall rise, so the curve is needed there alone: precision above each such step,
     times the number of COCO's recalls that the step passes.
     """
-    found = np.full(len(weights), np.nan)
+    found = np.full((len(weights), len(at)), np.nan)
     if not part.truths.any():
         return found
     step = max(1, _ROOM // max(1, len(part.score)))
     for start in range(0, len(weights), step):
         drawn = weights[start : start + step]
-        total = drawn @ part.truths  # [r]
+        total = (drawn @ part.truths)[:, None]  # [r, 1]
         some = total > 0
         so_far = np.cumsum(drawn[:, part.image], axis=1)  # [r, D]
-        value = np.zeros(len(drawn))
-        for level in at:
+        value = np.zeros((len(drawn), len(at)))
+        for place, level in enumerate(at):
             right = np.flatnonzero(part.right[level])
             if not len(right):
                 continue
             hits = np.cumsum(drawn[:, part.image[right]], axis=1)  # [r, P]
             precision = hits / np.maximum(so_far[:, right], np.finfo(float).tiny)
             precision = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
-            recall = hits / np.where(some, total, 1)[:, None]
+            recall = hits / np.where(some, total, 1)
             passed = np.searchsorted(_RECALLS, recall.ravel(), side="right").reshape(recall.shape)
-            value += (precision * np.diff(passed, axis=1, prepend=0)).sum(axis=1) / len(_RECALLS)
-        found[start : start + step] = np.where(some, value / len(at), np.nan)
+            value[:, place] = (precision * np.diff(passed, axis=1, prepend=0)).sum(axis=1) / len(_RECALLS)
+        found[start : start + step] = np.where(some, value, np.nan)
     return found
 
 
@@ -225,9 +230,9 @@ def _recall(part: OfLabel, weights: Floats, at: Sequence[int], most: int) -> Flo
     return np.where(total > 0, weights @ hits / len(at) / np.where(total > 0, total, 1), np.nan)
 
 
-def _means(of_labels: list[Floats], resamples: int) -> Floats:
-    """The mean over the labels that have truth, [R]."""
-    values = np.stack(of_labels) if of_labels else np.full((1, resamples), np.nan)
+def _means(of_labels: list[Floats], shape: tuple[int, ...]) -> Floats:
+    """The mean over the labels that have truth, of the ``shape`` of each."""
+    values = np.stack(of_labels) if of_labels else np.full((1, *shape), np.nan)
     known = np.isfinite(values)
     count = known.sum(axis=0)
     return np.where(count > 0, np.where(known, values, 0).sum(axis=0) / np.maximum(count, 1), np.nan)
