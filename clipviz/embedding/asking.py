@@ -52,15 +52,19 @@ def highest_of(
         found = embeddings.index.highest(wanted, more)
     else:
         found = highest(embeddings.stored.blocks(embeddings.rows), wanted, more)
-    tables = []
-    for j, (places, scores) in enumerate(found):
-        if without is not None:
-            places, scores = _but(without, places, scores, k)
-        about = _rows(embeddings, places).rename(columns=lambda name: _free(name, labels))
-        told = {name: [values[j]] * len(places) for name, values in labels.items()}
-        own = {**told, "rank": np.arange(1, len(places) + 1), "id": about.pop("id"), "score": scores, "place": places}
-        tables.append(pd.concat([pd.DataFrame(own), about], axis="columns"))
-    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
+    if without is not None:
+        found = [_but(without, places, scores, k) for places, scores in found]
+    counts = [len(places) for places, _ in found]
+    places = np.concatenate([places for places, _ in found])
+    about = _rows(embeddings, places).rename(columns=lambda name: _free(name, labels))
+    own = {
+        **{name: np.repeat(np.array(values, dtype=object), counts) for name, values in labels.items()},
+        "rank": np.concatenate([np.arange(1, count + 1) for count in counts]),
+        "id": about.pop("id"),
+        "score": np.concatenate([scores for _, scores in found]),
+        "place": places,
+    }
+    return pd.concat([pd.DataFrame(own), about], axis="columns")
 
 
 def _but(place: int, places: Places, scores: Floats, k: int) -> tuple[Places, Floats]:
@@ -70,11 +74,11 @@ def _but(place: int, places: Places, scores: Floats, k: int) -> tuple[Places, Fl
 
 
 def _rows(embeddings: Embeddings, places: Places) -> pd.DataFrame:
-    """Ids and metadata at ``places``, in their order; only the parts that hold them are read."""
-    order = np.argsort(places)
-    back = np.argsort(order)
-    table = embeddings.select(places[order]).table().to_pandas()
-    return table.iloc[back].reset_index(drop=True)
+    """Ids and metadata at ``places``, in their order; each part that holds some is read once, and no other."""
+    import pyarrow as pa
+
+    several, back = np.unique(places, return_inverse=True)
+    return embeddings.select(several).table().take(pa.array(back)).to_pandas()
 
 
 def _free(name: str, labels: Mapping[str, Any]) -> str:

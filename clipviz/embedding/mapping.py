@@ -86,7 +86,8 @@ def drawn(embeddings: Embeddings, color: str | None, *, method: str, shown: int,
         first, second = (f"principal component {i + 1}: {share:.1%} of the variance" for i, share in enumerate(shares))
         said = (
             f"The two axes hold {shares.sum():.1%} of the variance of {len(embeddings):,} vectors in {width} "
-            f"dimensions, and {1 - shares.sum():.1%} is not shown: groups that overlap here may be apart in the others."
+            f"dimensions, and {1 - shares.sum():.1%} is not shown: groups that overlap here may lie apart in the "
+            "others. No difference is tested."
         )
     else:
         points = _umap(vectors, seed)

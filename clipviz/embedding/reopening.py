@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from .. import assets
 from ..errors import ClipvizError, DataError, ModelError
+from .layout import read_record, whole_parts
 from .manifest import Manifest, model_facts, told_model
+from .metadata import plain
 
 if TYPE_CHECKING:
     from ..model import Model
@@ -84,6 +86,9 @@ def reopen(folder: Path, manifest: Manifest, data: Any = None) -> Source:
     half = about.get("half", "all")
     if half in ("dev", "report") and source.part == "all":
         source = source.half(half)
+    if len(source) > _pictures(manifest):  # the store was made of a part, chosen by a program
+        known = _recorded(folder)
+        source = source.select([place for place, key in enumerate(source.ids) if plain(key) in known])
     wanted = about.get("fingerprint")
     if wanted is None:
         raise DataError(
@@ -96,6 +101,16 @@ def reopen(folder: Path, manifest: Manifest, data: Any = None) -> Source:
             f"{source.fingerprint[:12]}, not {wanted[:12]}); pass data= with those, or embed into another store."
         )
     return source
+
+
+def _pictures(manifest: Manifest) -> int:
+    """How many pictures the source of a store had, embedded or failed."""
+    return int(manifest.counts.get("pictures", 0))
+
+
+def _recorded(folder: Path) -> set[str]:
+    """The ids of all pictures that a store was to hold."""
+    return {key for number in whole_parts(folder) for key in read_record(folder, number, ["id"])["id"].to_pylist()}
 
 
 def _is_source(data: Any) -> bool:

@@ -17,7 +17,7 @@ from clipviz.plots.canvas import QUIET, Canvas, fit
 from clipviz.plots.parts import number, place
 
 MOST = 100_000  # points; more are slow to draw and hide each other
-_EDGE, _AXIS, _LEGEND, _STEP = 0.18, 0.42, 2.1, 0.23  # inches
+_EDGE, _AXIS, _LEGEND, _STEP = 0.18, 0.52, 2.1, 0.23  # inches
 # Okabe and Ito's colours, told apart by colour-blind readers; each has a shape of its own besides. Not their yellow,
 # which is lost on white paper.
 _GROUPS = (
@@ -25,6 +25,7 @@ _GROUPS = (
     ("#1d2330", "X"),
 )  # fmt: skip
 _OTHERS, _NONE = ("#8a929c", "."), ("#b8bec6", "x")
+_AREA = {"^": 1.3, "v": 1.3, "D": 0.8, "s": 0.9, "P": 1.25, "X": 1.25}  # so that shapes look equally large
 _LAYERS = 12  # groups are drawn in turns, each with a part of its points: the last one would cover the others
 _MAP = "cividis"
 
@@ -79,7 +80,7 @@ def scatter(
     left = _EDGE + _AXIS
     axes = place(figure, left, top, width, tall)
     _panel(axes, equal)
-    size = float(np.clip(9000 / len(array), 2.5, 26))
+    size = float(np.clip(30_000 / len(array), 3, 26))
     beside = left + width + 0.16
     if groups is not None:
         kinds = _kinds(groups, counts)
@@ -114,8 +115,9 @@ def _panel(axes: Axes, equal: bool) -> None:
 
 def _draw(axes: Axes, points: NDArray[np.float64], look: tuple[str, str], size: float, layer: int = 0) -> None:
     colour, marker = look
-    line = {"linewidths": 0.7} if marker == "x" else {"linewidths": 0.25, "edgecolors": "white"}
-    axes.scatter(points[:, 0], points[:, 1], s=size, color=colour, marker=marker, alpha=0.75, zorder=2 + layer, **line)
+    edge = {"linewidths": 0.7} if marker == "x" else {"linewidths": 0.25 * (size > 12), "edgecolors": "white"}
+    axes.scatter(points[:, 0], points[:, 1], s=size * _AREA.get(marker, 1), color=colour, marker=marker, alpha=0.75,
+                 zorder=2 + layer, **edge)  # fmt: skip
 
 
 Kind = tuple[str, tuple[str, str], int, set[Any]]  # words, look, how many, the groups meant
@@ -146,11 +148,21 @@ def _draw_groups(
         for i, (_, look, _, _) in enumerate(kinds):
             if (mine := (kind == i) & (turn == layer)).any():
                 _draw(axes, points[mine], look, size, layer)
+    for i, (_, look, _, members) in enumerate(kinds):
+        if len(members) == 1 and None not in members and (kind == i).any():
+            _draw_mean(axes, points[kind == i].mean(axis=0), look)
+
+
+def _draw_mean(axes: Axes, point: NDArray[np.float64], look: tuple[str, str]) -> None:
+    colour, marker = look
+    axes.plot(*point[:, None], marker=marker, markersize=11, color=colour, markeredgecolor="white", markeredgewidth=1.1,
+              linestyle="none", zorder=_LAYERS + 3)  # fmt: skip
 
 
 def _key(figure: Canvas, x: float, y: float, name: str, kinds: list[Kind]) -> None:
     figure.line(x, y, fit(name, _LEGEND - 0.2, 8.5, 1)[0], size=8.5, weight="bold")
     widths, heights = figure.get_size_inches()
+    figure.line(x, y + 0.38 + len(kinds) * _STEP, "large: the mean of those drawn", size=7.5, colour=QUIET)
     for i, (words, look, count, _) in enumerate(kinds):
         middle = y + 0.3 + i * _STEP
         box = figure.add_axes((x / widths, 1 - (middle + 0.07) / heights, 0.14 / widths, 0.14 / heights))
@@ -158,8 +170,9 @@ def _key(figure: Canvas, x: float, y: float, name: str, kinds: list[Kind]) -> No
         box.set(xlim=(-1, 1), ylim=(-1, 1))
         _draw(box, np.zeros((1, 2)), look, 30)
         said, _ = fit(words, _LEGEND - 0.95, 8, 1)
-        figure.line(x + 0.21, middle, said, size=8, valign="center")
-        figure.line(x + _LEGEND - 0.2, middle, f"{count:,}", size=8, colour=QUIET, align="right", valign="center")
+        figure.line(x + 0.21, middle, said, size=8, valign="center_baseline")
+        figure.line(x + _LEGEND - 0.2, middle, f"{count:,}", size=8, colour=QUIET, align="right",
+                    valign="center_baseline")  # fmt: skip
 
 
 def _draw_values(

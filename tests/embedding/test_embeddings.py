@@ -395,6 +395,28 @@ def test_the_pictures_are_opened_again(make_store: Make, tmp_path: Path) -> None
         Embeddings.load(make_store("b", vectors=unit(6), ids=source.ids)).source()
 
 
+def test_what_embed_wrote_is_read_and_its_part_of_the_pictures_opened_again(tmp_path: Path, model: Model) -> None:
+    from PIL import Image
+
+    from clipviz.embedding import embed
+
+    for i in range(12):
+        (tmp_path / "p" / "ab"[i % 2]).mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (40, 48), (20 * i, 90, 0)).save(tmp_path / "p" / "ab"[i % 2] / f"{i}.png")
+    (tmp_path / "p" / "a" / "4.png").write_bytes(b"no picture")
+    part = open_source(tmp_path / "p").where(lambda row: row["label"] == "a")
+    store = embed(part, model=model, out=tmp_path / "s", dtype="float32", workers=0, part_size=4, progress=False)
+    assert store.ids == tuple(key for key in part.ids if key != "a/4.png") and [k for k, _ in store.failed] == [
+        "a/4.png"
+    ]
+    seen = model.encode_images([item.image for item in part])
+    np.testing.assert_allclose(store.to_numpy(), seen, atol=1e-6)
+    assert store.source().ids == store.ids and set(store.metadata["label"]) == {"a"}
+    assert store.source(part).ids == store.ids
+    (tmp_path / "p").rename(tmp_path / "q")
+    assert store.select([0]).source(tmp_path / "q").ids == store.ids[:1]
+
+
 # ---- damage
 
 

@@ -55,16 +55,13 @@ def test_neighbours_that_are_kept_are_counted() -> None:
     points = vectors[:, :2].astype(float)
     kept = []
     for i in range(60):
-        near = sorted((j for j in range(60) if j != i), key=lambda j: -float(vectors[i].astype(float) @ vectors[j]))[
-            :10
-        ]
-        here = sorted((j for j in range(60) if j != i), key=lambda j: float(((points[i] - points[j]) ** 2).sum()))[:10]
-        kept.append(len({*near} & {*here}) / 10)
+        others = [j for j in range(60) if j != i]
+        near = sorted(others, key=lambda j: -float(vectors[i].astype(float) @ vectors[j]))
+        here = sorted(others, key=lambda j: float(((points[i] - points[j]) ** 2).sum()))
+        kept.append(len({*near[:10]} & {*here[:10]}) / 10)
     assert kept_neighbours(vectors, points) == pytest.approx(np.mean(kept))
-    plane = np.concatenate(
-        [unit := np.stack([np.cos(t := np.arange(40)), np.sin(t)], axis=1), np.zeros((40, 3))], axis=1
-    )
-    assert kept_neighbours(plane.astype(np.float32), unit) == 1
+    circle = np.stack([np.cos(np.arange(40)), np.sin(np.arange(40))], axis=1)
+    assert kept_neighbours(np.pad(circle, [(0, 0), (0, 3)]).astype(np.float32), circle) == 1
 
 
 def words(figure: plots.Canvas) -> str:
@@ -104,7 +101,7 @@ def test_numbers_have_a_scale_and_many_groups_share_a_colour(store: Embeddings) 
 
 
 def test_what_cannot_be_drawn(store: Embeddings, make_store: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(DataError, match="no column 'rgoup'.*'group'"):
+    with pytest.raises(DataError, match=r"no column 'rgoup'.*'group'"):
         store.plot(color="rgoup")
     with pytest.raises(InputError, match="'pca' or 'umap'"):
         store.plot(method="tsne")

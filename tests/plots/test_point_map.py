@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from matplotlib.colors import to_hex
@@ -28,7 +30,7 @@ def test_groups_are_drawn_in_turns() -> None:
     """Sorted data: the last group would lie over the first one everywhere."""
     figure = plots.scatter(POINTS, groups=["a"] * 120 + ["b"] * 120)
     colours = [to_hex(part.get_facecolor()[0]) for part in figure.axes[0].collections]
-    assert sum(one != other for one, other in zip(colours, colours[1:], strict=False)) > 12
+    assert sum(one != other for one, other in pairwise(colours)) > 12
     orders = [part.get_zorder() for part in figure.axes[0].collections]
     assert orders == sorted(orders)
 
