@@ -75,7 +75,10 @@ def _array(values: list[Any], name: str, where: str) -> pa.Array:
     except UnicodeEncodeError:
         return pa.array([plain(value) if isinstance(value, str) else value for value in values])
     except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
-        kinds = {type(value).__name__: value for value in reversed(values) if value is not None}
+        kinds: dict[str, Any] = {}
+        for value in values:
+            if value is not None:
+                kinds.setdefault(type(value).__name__, value)
         if set(kinds) <= {"int", "float"} and len(kinds) == 2:
             return pa.array([None if value is None else float(value) for value in values])
         if len(kinds) > 1:

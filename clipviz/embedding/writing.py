@@ -37,8 +37,10 @@ def write_part(folder: Path, number: int, rows: pa.Table, vectors: NDArray[Any],
     mark, told, seen = record_file(folder, number), rows_file(folder, number), vectors_file(folder, number)
 
     def vectors_and_the_end_of_the_old(draft: str) -> None:
-        with open(draft, "wb") as file:  # np.save would add a suffix
-            np.save(file, np.ascontiguousarray(vectors))
+        whole = np.ascontiguousarray(vectors)
+        with open(draft, "wb") as file:
+            np.lib.format.write_array_header_1_0(file, np.lib.format.header_data_from_array_1_0(whole))
+            file.write(whole.reshape(-1).view(np.uint8).data)  # where it fails it says why, and np.save does not
         if mark.exists():
             mark.unlink()  # nothing can lack room any more; from here on the old part is none
             flush_folder(folder)
