@@ -54,7 +54,10 @@ def boxes_view(evaluation: BoxEvaluation) -> str:
     """The metrics as a small table; whatever comes from the data is text, never markup."""
     rows = beside(evaluation)
     head = "".join(f"<th>{isolate(name)}</th>" for name in rows[0])
-    body = "".join("<tr>" + "".join(f"<td>{isolate(cell)}</td>" for cell in row.values()) + "</tr>" for row in rows)
+    body = "".join(
+        "<tr>" + "".join(f"<td>{isolate('-' if cell is None else cell)}</td>" for cell in row.values()) + "</tr>"
+        for row in rows
+    )
     told = [evaluation.seen, *evaluation.notes]
     if evaluation.failed:
         told.append(f"{len(evaluation.failed)} pictures or boxes were left out: see .failed.")
@@ -71,10 +74,13 @@ def beside(evaluation: BoxEvaluation) -> list[dict[str, Any]]:
     found = []
     for metric, boxes in dict.fromkeys(zip(table["metric"], table["boxes"], strict=True)):
         own = cells.get((metric, boxes, methods[0]))
-        row = {"metric": metric if boxes == ALL else f"{metric}, {boxes}", "n": str(own["n"]) if own else "-"}
+        row: dict[str, Any] = {
+            "metric": metric if boxes == ALL else f"{metric}, {boxes}",
+            "n": own["n"] if own else None,
+        }
         for method in methods:
             cell = cells.get((metric, boxes, method))
-            row[method] = shown(cell) if cell else "-"
+            row[method] = shown(cell).replace(" %", "\u00a0%") if cell else "-"
         for method in methods[1:]:
             cell = cells.get((metric, boxes, method))
             row[f"ahead of {method}"] = _ahead(cell) if cell else "-"
