@@ -57,8 +57,12 @@ class Embeddings:
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Embeddings:
-        """Open the store in a folder. DataError where it is none, where a file is gone or damaged, says what to do."""
-        return cls(Stored.at(path))
+        """Open the store in a folder. Raises DataError, with what to do, where it is none or a file is gone or damaged.
+
+        A store that was made of a half is that half.
+        """
+        stored = Stored.at(path)
+        return cls(stored, part=str(stored.manifest.data.get("half", "all")))
 
     @classmethod
     def concat(cls, several: Iterable[Embeddings]) -> Embeddings:

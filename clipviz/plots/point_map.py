@@ -50,7 +50,8 @@ def scatter(
     groups : [n], None where not known. The seven largest have a colour, all others share one.
     values : [n] float, NaN where not known. counts : group -> how many there are, where not all are drawn.
     name : what the groups or values are, over the legend. axes_names : of the x and y axis.
-    title, caption : wrapped, then cut. equal : a length means the same on both axes. width : of the panel, in inches.
+    title, caption : wrapped, then cut. width : of the panel, in inches.
+    equal : a length means the same on both axes and everywhere; then the groups' means are marked too.
 
     Raises
     ------
@@ -84,8 +85,8 @@ def scatter(
     beside = left + width + 0.16
     if groups is not None:
         kinds = _kinds(groups, counts)
-        _draw_groups(axes, array, groups, kinds, size)
-        _key(figure, beside, top, name, kinds)
+        _draw_groups(axes, array, groups, kinds, size, means=equal)
+        _key(figure, beside, top, name, kinds, means=equal)
     elif levels is not None:
         _draw_values(figure, axes, array, levels, size, beside, top, tall, name)
     else:
@@ -138,8 +139,9 @@ def _kinds(groups: Sequence[str | None], counts: dict[str | None, int] | None) -
 
 
 def _draw_groups(
-    axes: Axes, points: NDArray[np.float64], groups: Sequence[str | None], kinds: list[Kind], size: float
-) -> None:
+    axes: Axes, points: NDArray[np.float64], groups: Sequence[str | None], kinds: list[Kind], size: float,
+    *, means: bool,
+) -> None:  # fmt: skip
     number_of = {group: i for i, (_, _, _, members) in enumerate(kinds) for group in members}
     kind = np.array([number_of[group] for group in groups])
     # by chance, and the same every time: data are often sorted by group
@@ -149,7 +151,7 @@ def _draw_groups(
             if (mine := (kind == i) & (turn == layer)).any():
                 _draw(axes, points[mine], look, size, layer)
     for i, (_, look, _, members) in enumerate(kinds):
-        if len(members) == 1 and None not in members and (kind == i).any():
+        if means and len(members) == 1 and None not in members and (kind == i).any():
             _draw_mean(axes, points[kind == i].mean(axis=0), look)
 
 
@@ -159,10 +161,11 @@ def _draw_mean(axes: Axes, point: NDArray[np.float64], look: tuple[str, str]) ->
               linestyle="none", zorder=_LAYERS + 3)  # fmt: skip
 
 
-def _key(figure: Canvas, x: float, y: float, name: str, kinds: list[Kind]) -> None:
+def _key(figure: Canvas, x: float, y: float, name: str, kinds: list[Kind], *, means: bool) -> None:
     figure.line(x, y, fit(name, _LEGEND - 0.2, 8.5, 1)[0], size=8.5, weight="bold")
     widths, heights = figure.get_size_inches()
-    figure.line(x, y + 0.38 + len(kinds) * _STEP, "large: the mean of those drawn", size=7.5, colour=QUIET)
+    if means:
+        figure.line(x, y + 0.38 + len(kinds) * _STEP, "large: the mean of those drawn", size=7.5, colour=QUIET)
     for i, (words, look, count, _) in enumerate(kinds):
         middle = y + 0.3 + i * _STEP
         box = figure.add_axes((x / widths, 1 - (middle + 0.07) / heights, 0.14 / widths, 0.14 / heights))

@@ -148,7 +148,7 @@ def test_masks_and_places(store: Embeddings) -> None:
             store.select(wrong)
 
 
-def test_halves_are_those_of_a_source(store: Embeddings) -> None:
+def test_halves_are_those_of_a_source(store: Embeddings, make_store: Make) -> None:
     for name in ("dev", "report"):
         rows = [i for i in KEPT if half_of(f"{i:04d}.jpg") == name]
         half = store.half(name)
@@ -157,6 +157,8 @@ def test_halves_are_those_of_a_source(store: Embeddings) -> None:
         assert {key for key, _ in half.failed} == {k for k, _ in store.failed if half_of(k) == name}
         with pytest.raises(DataError, match="half"):
             half.half("dev")
+    made_of_a_half = {"where": "pictures", "fingerprint": None, "half": "dev", "id_column": None, "opening": None}
+    assert Embeddings.load(make_store("dev", data=made_of_a_half)).part == "dev"
     with pytest.raises(DataError, match="'dev' or 'report'"):
         store.half("test")  # type: ignore[arg-type]
 
@@ -406,9 +408,8 @@ def test_what_embed_wrote_is_read_and_its_part_of_the_pictures_opened_again(tmp_
     (tmp_path / "p" / "a" / "4.png").write_bytes(b"no picture")
     part = open_source(tmp_path / "p").where(lambda row: row["label"] == "a")
     store = embed(part, model=model, out=tmp_path / "s", dtype="float32", workers=0, part_size=4, progress=False)
-    assert store.ids == tuple(key for key in part.ids if key != "a/4.png") and [k for k, _ in store.failed] == [
-        "a/4.png"
-    ]
+    assert store.ids == tuple(key for key in part.ids if key != "a/4.png")
+    assert [key for key, _ in store.failed] == ["a/4.png"]
     seen = model.encode_images([item.image for item in part])
     np.testing.assert_allclose(store.to_numpy(), seen, atol=1e-6)
     assert store.source().ids == store.ids and set(store.metadata["label"]) == {"a"}

@@ -63,6 +63,14 @@ def test_equal_vectors_come_by_row(size: int) -> None:
     ]
 
 
+def test_a_later_row_that_is_better_by_a_hair_is_found() -> None:
+    angle = 0.5 - 1e-5 * np.arange(200)
+    vectors = np.stack([np.cos(angle), np.sin(angle)], axis=1).astype(np.float32)
+    wanted = np.array([[1, 0]], np.float32)
+    places, _ = highest(blocks(vectors, 5), wanted, 3)[0]
+    assert places.tolist() == [p for p, _ in naive(vectors, wanted, 3)[0]] == [199, 198, 197]
+
+
 def test_one_vector_has_one_cosine_wherever_it_stands() -> None:
     vector, query = unit(1, 512, 0), unit(1, 512, 1)[0]
     assert len(set(exactly(np.repeat(vector, 1037, axis=0), query).tolist())) == 1

@@ -22,6 +22,9 @@ def test_every_point_has_the_look_of_its_group() -> None:
         look = (to_hex(part.get_facecolor()[0]), part.get_paths()[0].vertices.tobytes())
         looks.setdefault(look, set()).update(map(tuple, part.get_offsets().tolist()))
     assert sorted(map(sorted, looks.values())) == sorted(sorted(map(tuple, POINTS[i::3].tolist())) for i in range(3))
+    means = {tuple(float(v[0]) for v in line.get_data()) for line in figure.axes[0].lines}
+    assert means == {tuple(POINTS[i::3].mean(axis=0).tolist()) for i in range(2)}
+    assert not plots.scatter(POINTS, groups=groups, equal=False).axes[0].lines
     said = {text.get_text() for text in figure.texts}
     assert {"작은", "big", "not known", "80", "size", "Which", "What", "x", "y"} <= said
 
