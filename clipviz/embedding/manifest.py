@@ -32,7 +32,7 @@ class Manifest:
     ----------
     kind : "images" or "texts".
     model : `Model.provenance`, ``fill``, and ``seen_token_ids``, those met in training (None where not known).
-    settings : part_size, batch_size, dtype; of pictures view and draft (None, or the least short side in pixels to
+    settings : part_size, batch_size, dtype; of pictures view and draft (0, or the least short side in pixels to
         which a JPEG may be decoded), of texts ``templates``.
     data : ``where`` (words), ``fingerprint`` (`Source.fingerprint`, None until the store is complete), ``half``
         ("all", "dev", "report"), ``id_column`` (None where the ids are no column), and ``opening``: the arguments of
