@@ -83,7 +83,7 @@ def decoding(decoder: Decoder, workers: int) -> Iterator[ProcessPoolExecutor]:
     # torch's threads do not survive a fork
     pool = ProcessPoolExecutor(workers, get_context("spawn"), _begin, (decoder, Image.MAX_IMAGE_PIXELS))
     try:
-        with _another_main(decoder.source.opening is not None):
+        with another_main(decoder.source.opening is not None):
             for _ in range(workers):
                 pool.submit(os.getpid)  # starts one process each
         yield pool
@@ -118,7 +118,7 @@ def _begin(decoder: Decoder, most_pixels: int | None) -> None:
 
 
 @contextmanager
-def _another_main(hidden: bool) -> Iterator[None]:
+def another_main(hidden: bool) -> Iterator[None]:
     """Within it, a new process does not run the caller's script again, which a script without a guard would suffer.
 
     Objects whose class is the script's own could not be sent then: for them nothing is ``hidden``.
