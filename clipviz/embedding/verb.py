@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from ..model.pixels import preparation
 from ..sources import Source, open_source
 from .decoding import Decoder
 from .embeddings import Embeddings
-from .filling import Order, fill, new_manifest, settled
+from .filling import Order, Outcome, fill, new_manifest, settled
 from .layout import DTYPES, PART_SIZE
 from .manifest import model_facts
 from .metadata import schema_of
@@ -37,6 +37,8 @@ def embed(
     batch_size: int | None = None,
     part_size: int | None = None,
     workers: int | None = None,
+    engine: str = "local",
+    address: str | None = None,
     progress: bool = True,
 ) -> Embeddings:
     """Unit vectors of pictures with their ids and metadata, in a store on disk that the next run goes on with.
@@ -51,6 +53,8 @@ def embed(
     view, draft : how a picture is seen, by default as the model's own; ``draft=True`` decodes JPEGs to the smallest
         size of twice the model's at least, quicker and within a cosine of 0.995.
     batch_size, part_size : 32 and 4096; of a store that is there, its own. ``workers`` decode, 0 in this process.
+    engine : "local", or "ray" (pip install "clipviz[scale]"): ``workers`` hold the model, on the cluster at ``address``
+        whose machines see the pictures under the same paths, or on one that is started here and ended.
 
     Raises ModelError for another model's store, DataError for damaged or mixed data, a full disk, and a store that
     another process writes. A picture that cannot be read raises nothing: it is in ``.failed`` with its reason.
@@ -68,6 +72,7 @@ def embed(
     }
     if workers is not None and (isinstance(workers, bool) or not isinstance(workers, int) or workers < 0):
         raise InputError(f"workers={workers!r} is not a number of processes; pass 0 or more, or leave it out.")
+    compute = engine_asked(engine, address, workers)
     usual = {"part_size": PART_SIZE, "batch_size": BATCH, "dtype": DTYPES[0], "view": model.view, "draft": 0}
     facts = model_facts(model)
     source = open_source(data) if isinstance(data, Source) else open_source(data, columns=columns)
@@ -82,9 +87,8 @@ def embed(
         lost=lost(source),
         skipped=len(getattr(source, "skipped", ())) if hasattr(source, "root") else 0,
     )
-    fill(
-        folder, order, partial(local, model, decoder, settings["batch_size"], workers), unit="image", progress=progress
-    )
+    run = partial(compute, model, decoder, settings["batch_size"], workers)
+    fill(folder, order, run, unit="image", progress=progress)
     return Embeddings.load(folder)
 
 
@@ -114,6 +118,20 @@ def _relative(path: str, folder: Path) -> str:
         return os.path.relpath(path, os.path.abspath(folder))
     except ValueError:  # another drive
         return path
+
+
+def engine_asked(engine: str, address: str | None, workers: int | None) -> Callable[..., Iterator[Outcome]]:
+    """What computes the parts, where it can be had."""
+    if engine == "ray":
+        from .ray_engine import check, over_ray
+
+        check(address, workers)
+        return partial(over_ray, address=address)
+    if engine != "local":
+        raise InputError(f"engine={engine!r} is not known; it is 'local' or 'ray'.")
+    if address is not None:
+        raise InputError(f"address={address!r} is of a Ray cluster; pass engine='ray' with it, or leave it out.")
+    return local
 
 
 def dtype_asked(dtype: str | None) -> str | None:
