@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from . import synth
+    from .embedding import Embeddings, embed, embed_texts
     from .errors import ClipvizError, ClipvizWarning
     from .evaluation import Evaluation, evaluate
     from .explanation import (
@@ -44,6 +45,7 @@ __all__ = [
     "ClipvizError",
     "ClipvizWarning",
     "Comparison",
+    "Embeddings",
     "Evaluation",
     "Heatmap",
     "Heatmaps",
@@ -53,6 +55,8 @@ __all__ = [
     "TokenAttribution",
     "__version__",
     "compare",
+    "embed",
+    "embed_texts",
     "evaluate",
     "explain",
     "gradcam",
@@ -71,6 +75,7 @@ __all__ = [
 ]
 
 _ROOMS = {
+    "embedding": ("Embeddings", "embed", "embed_texts"),
     "errors": ("ClipvizError", "ClipvizWarning"),
     "evaluation": ("Evaluation", "evaluate"),
     "explanation": (
