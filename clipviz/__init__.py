@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from . import synth
+    from .detection import BoxPrior, Detections, detect
     from .embedding import Embeddings, embed, embed_texts
     from .errors import ClipvizError, ClipvizWarning
     from .evaluation import Evaluation, evaluate
@@ -42,9 +43,11 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "BoxPrior",
     "ClipvizError",
     "ClipvizWarning",
     "Comparison",
+    "Detections",
     "Embeddings",
     "Evaluation",
     "Heatmap",
@@ -55,6 +58,7 @@ __all__ = [
     "TokenAttribution",
     "__version__",
     "compare",
+    "detect",
     "embed",
     "embed_texts",
     "evaluate",
@@ -75,6 +79,7 @@ __all__ = [
 ]
 
 _ROOMS = {
+    "detection": ("BoxPrior", "Detections", "detect"),
     "embedding": ("Embeddings", "embed", "embed_texts"),
     "errors": ("ClipvizError", "ClipvizWarning"),
     "evaluation": ("Evaluation", "evaluate"),

@@ -1,1 +1,7 @@
 """Zero-shot detection: boxes around what a text names, from a model that was never trained on boxes."""
+
+from .detections import Detection, Detections
+from .prior import BoxPrior
+from .verb import detect
+
+__all__ = ["BoxPrior", "Detection", "Detections", "detect"]
