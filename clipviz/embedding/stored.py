@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DataError
+from .cache import Use, using
 from .layout import FAILED, count_rows, damaged, open_vectors, read_rows, rows_file, vectors_file, whole_parts
 from .manifest import Manifest
 
@@ -46,14 +47,15 @@ class Stored:
     folders: tuple[Path, ...]
     manifests: tuple[Manifest, ...]
     pieces: tuple[Piece, ...]
+    uses: tuple[Use, ...] = ()  # of the cache, which keeps what is in use
 
     @classmethod
     def at(cls, folder: str | os.PathLike[str]) -> Stored:
         """The store in ``folder``, every part looked at: DataError where a file is gone, cut off or not of the rest."""
         path, manifest = Path(folder), Manifest.read(folder)
-        numbers = whole_parts(path)
+        uses, numbers = using(path), whole_parts(path)
         _sound(path, manifest, numbers)
-        return cls((path,), (manifest,), tuple(_piece(path, manifest, number) for number in numbers))
+        return cls((path,), (manifest,), tuple(_piece(path, manifest, number) for number in numbers), uses)
 
     @classmethod
     def of(cls, several: Sequence[Stored]) -> Stored:

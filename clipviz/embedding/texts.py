@@ -16,6 +16,7 @@ from ..errors import DataError, InputError, ModelError, PromptError
 from ..model import Model
 from ..sources.base import fingerprint_of
 from ..text import PLAIN, Prompt, PromptSet
+from .cache import keeping
 from .decoding import Decoded, Fact
 from .embeddings import Embeddings
 from .filling import Order, Outcome, fill, new_manifest, settled
@@ -74,8 +75,9 @@ def embed_texts(
     data = {"where": source.where_from, "fingerprint": None, "half": "all", "id_column": None, "opening": None}
     order = Order(new_manifest("texts", facts, settings, data, schema, str(model.device)), TextReader(source), schema)
     engine = partial(_read, model, source, tuple(settings["templates"]), settings["batch_size"])
-    fill(folder, order, engine, unit="text", progress=progress)
-    return Embeddings.load(folder)
+    with keeping(folder):
+        fill(folder, order, engine, unit="text", progress=progress)
+        return Embeddings.load(folder)
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from ..errors import InputError, ModelError
 from ..model import Model
 from ..model.pixels import preparation
 from ..sources import Source, open_source
+from .cache import keeping
 from .decoding import Decoder
 from .embeddings import Embeddings
 from .filling import Order, Outcome, fill, new_manifest, settled
@@ -46,9 +47,9 @@ def embed(
     Parameters
     ----------
     data : what `open_source` takes, or a Source. ``columns`` are the metadata to keep; by default all.
-    out : the store's folder; by default one in the user's cache. What it holds already is not computed again: pictures
-        whose file changed (size, time, then hash) are, with their part. Interrupting leaves what was done; SIGTERM
-        finishes the part in hand.
+    out : the store's folder; by default one in the user's cache, which is bounded (`embedding.cache`). What it holds
+        already is not computed again: pictures whose file changed (size, time, then hash) are, with their part.
+        Interrupting leaves what was done; SIGTERM finishes the part in hand.
     dtype : "float32" (default) or "float16", half the size and within 5e-4.
     view, draft : how a picture is seen, by default as the model's own; ``draft=True`` decodes JPEGs to the smallest
         size of twice the model's at least, quicker and within a cosine of 0.995.
@@ -88,8 +89,9 @@ def embed(
         skipped=len(getattr(source, "skipped", ())) if hasattr(source, "root") else 0,
     )
     run = partial(compute, model, decoder, settings["batch_size"], workers)
-    fill(folder, order, run, unit="image", progress=progress)
-    return Embeddings.load(folder)
+    with keeping(folder):
+        fill(folder, order, run, unit="image", progress=progress)
+        return Embeddings.load(folder)
 
 
 def about(source: Source, folder: Path) -> dict[str, Any]:
