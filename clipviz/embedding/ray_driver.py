@@ -15,6 +15,7 @@ import threading
 import time
 import traceback
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from multiprocessing.connection import Connection
@@ -28,6 +29,7 @@ from .ray_worker import Encoder, SentModel, read
 DONE, HEAD_DIED = "done", 86  # the last word, and the exit code that says so
 BLOCK = 16 * 2**20  # bytes that one read gives at a time: three batches of 32 pictures of 224 pixels
 STORE, STORE_PER_WORKER = 256 * 2**20, 128 * 2**20  # bytes of a local cluster's object store
+MARK = "CLIPVIZ_RAY"  # in the environment of all processes of a local cluster: its folder
 STARTS = 3  # a busy machine may take longer over the first start than Ray waits
 PATIENCE = {True: 2.0, False: 30.0}  # seconds in which the head does not answer: of a local cluster, of another
 
@@ -73,11 +75,7 @@ def drive(job: Job, out: Connection) -> None:
     out.close()
     import ray
 
-    timer = threading.Timer(20, os._exit, (1,))  # with the processes of a local cluster, which do not outlive this one
-    timer.daemon = True
-    timer.start()
     ray.shutdown()
-    timer.cancel()
 
 
 def _join(job: Job) -> tuple[str, int]:
@@ -86,6 +84,7 @@ def _join(job: Job) -> tuple[str, int]:
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     if local:
         os.environ.update(
+            {MARK: job.folder},
             OMP_NUM_THREADS="1",
             RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER="0",  # Ray's own switch to 127.0.0.1, whatever the system
             RAY_agent_register_timeout_ms="120000",
@@ -97,10 +96,13 @@ def _join(job: Job) -> tuple[str, int]:
     if not local:
         ray.init(address=job.address, **quiet)
     for attempt in range(STARTS if local else 0):
-        workers = _workers(job, os.cpu_count() or 1)
+        cores = os.cpu_count() or 1
+        workers = _workers(job, cores)
+        # beside those that hold the model there are those that read, and on a processor few keep up with it
+        cores = max(2, cores) if job.gpu else workers + max(1, workers // 2)
         try:
             ray.init(
-                address="local", num_cpus=2 * workers, include_dashboard=False, _temp_dir=job.folder,
+                address="local", num_cpus=cores, include_dashboard=False, _temp_dir=job.folder,
                 object_store_memory=STORE + workers * STORE_PER_WORKER, **quiet,
             )  # fmt: skip
             break
@@ -216,5 +218,16 @@ def _leave_with_parent(folder: str) -> None:
     parent = parent_process()
     if parent is not None:
         parent.join()
+        end_cluster(folder)
         shutil.rmtree(folder, ignore_errors=True)
         os._exit(1)
+
+
+def end_cluster(folder: str) -> None:
+    """End what is left of the local cluster in ``folder``, where the system tells: agents outlive a killed head."""
+    mark = f"{MARK}={folder}".encode()
+    for _ in range(3):  # what is being started meanwhile
+        for about in Path("/proc").glob("[0-9]*/environ"):
+            with suppress(OSError):
+                if mark in about.read_bytes().split(b"\0"):
+                    os.kill(int(about.parent.name), signal.SIGKILL)

@@ -24,7 +24,7 @@ from .decoding import Decoder, Fact, another_main
 from .filling import Outcome
 from .layout import Part
 from .manifest import SAME, model_facts
-from .ray_driver import DONE, HEAD_DIED, Job, drive
+from .ray_driver import DONE, HEAD_DIED, Job, drive, end_cluster
 from .ray_worker import SentModel
 
 logger = logging.getLogger(__name__)
@@ -80,7 +80,7 @@ def over_ray(
                 continue  # whatever was done twice
             facts, _, vectors = waiting[part.number][start] = content
             if address is not None:
-                _refuse_blindness(decoder, start, facts, address)
+                refuse_blindness(decoder, start, facts, address)
             seen(len(facts), len(facts) - len(vectors))
             if sum(len(facts) for facts, _, _ in waiting[part.number].values()) == len(part):
                 outcome = Outcome(part)
@@ -123,8 +123,9 @@ def _driving(job: Job) -> Iterator[Iterator[tuple[int, Any]]]:
         incoming.close()
         if ended:
             process.join(30)  # it shuts its cluster down
-        process.kill()  # what it has started does not outlive it
+        process.kill()
         process.join()
+        end_cluster(job.folder)
 
 
 def _coming(
@@ -155,7 +156,7 @@ def _coming(
     raise DataError(f"The head of the Ray cluster{at} {what}; the parts that were finished are in the store: {AGAIN}")
 
 
-def _refuse_blindness(decoder: Decoder, start: int, facts: Sequence[Fact], address: str | None) -> None:
+def refuse_blindness(decoder: Decoder, start: int, facts: Sequence[Fact], address: str | None) -> None:
     """DataError where a worker does not see a file that this process sees, which is no fault of the picture."""
     for place, fact in enumerate(facts, start):
         if fact.sha256 is None and fact.stamp is None and decoder.source.stamp(place) is not None:
