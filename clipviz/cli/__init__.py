@@ -1,5 +1,7 @@
 """The command line: ``clipviz COMMAND``, also ``python -m clipviz``."""
 
+from . import detect as detect  # adds its command
+from . import embed as embed  # adds its command, and the group of the cache
 from . import evaluate as evaluate  # adds its group of commands
 from . import explain as explain  # adds its two commands
 from . import train as train  # adds its command

@@ -51,9 +51,9 @@ def explain(
         raise InputError("Name at least one picture and one text: clipviz explain photo.jpg --text 'the forest'.")
     suffix_of(out, SUFFIXES, "A set of heatmaps")  # told before the model has worked for nothing
     found = clipviz.explain(
-        _pictures(images), list(texts), model=open_model(name), method=method, against=list(against) or None,
+        pictures_of(images), list(texts), model=open_model(name), method=method, against=list(against) or None,
         contrast=contrast, baseline=baseline, view=view, strict=strict, progress=len(images) > 1 or images[0].is_dir(),
-        **_pairs(options, layer),
+        **pairs_of(options, layer),
     )  # fmt: skip
     if not len(found):
         raise InputError(f"No picture could be opened, the first: {found.failed[0][1]}")
@@ -109,7 +109,7 @@ def compare(
     click.echo(f"Wrote {found.save(out)}")
 
 
-def _pictures(paths: tuple[Path, ...]) -> Any:
+def pictures_of(paths: tuple[Path, ...]) -> Any:
     """Files one by one, or what one folder or table holds."""
     import clipviz
 
@@ -118,7 +118,7 @@ def _pictures(paths: tuple[Path, ...]) -> Any:
     return list(paths)
 
 
-def _pairs(options: tuple[str, ...], layer: str | None) -> dict[str, Any]:
+def pairs_of(options: tuple[str, ...], layer: str | None = None) -> dict[str, Any]:
     """KEY=VALUE as numbers, true, false, null or lists where they are such, and as text where not."""
     given = [f"layer={layer}"] if layer is not None else []
     found: dict[str, Any] = {}
