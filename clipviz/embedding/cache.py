@@ -24,6 +24,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from ..errors import ClipvizWarning, DataError, InputError, nearest
 from .manifest import Manifest
 from .place import cache_root
@@ -74,11 +76,11 @@ def clear(names: str | Sequence[str] | None = None, *, older_than: str | timedel
         wanted = wanted[wanted["used"] <= pd.Timestamp.now("UTC") - _age(older_than)]
     removed = [_remove(cache_root() / name) for name in wanted["name"]]
     _sweep()
-    if stay := list(wanted["name"][[not one for one in removed]]):
+    if stay := [name for name, gone in zip(wanted["name"], removed, strict=True) if not gone]:
         if names is not None:
             raise DataError(f"The store {stay[0]} is in use; end what reads or writes it, and clear it again.")
         warnings.warn(f"{len(stay)} stores are in use and stay, such as {stay[0]}.", ClipvizWarning, stacklevel=2)
-    return wanted[removed].reset_index(drop=True)
+    return wanted[np.array(removed, bool)].reset_index(drop=True)
 
 
 def trim(limit: int | str | None = None) -> pd.DataFrame:
@@ -90,7 +92,7 @@ def trim(limit: int | str | None = None) -> pd.DataFrame:
     >>> trim("5GB")  # doctest: +SKIP
     """
     most, table = limit_asked(limit), stores()
-    total, removed = int(table["bytes"].sum()), [False] * len(table)
+    total, removed = int(table["bytes"].sum()), np.zeros(len(table), bool)
     for i in reversed(range(len(table))):
         if total <= most:
             break

@@ -127,7 +127,9 @@ def test_stores_are_cleared_by_name_age_or_all(make, root):
     (root / ".removed-of-a-killed-process").mkdir()
     assert list(cache.clear(older_than="12 hours")["name"]) == [c, b]
     assert [path.name for path in root.iterdir()] == [d]
-    assert list(cache.clear()["name"]) == [d] and cache.clear().empty
+    assert list(cache.clear()["name"]) == [d]
+    for nothing in (cache.clear(), cache.clear(older_than="1 day"), cache.trim(0)):
+        assert nothing.empty and list(nothing.columns) == list(cache.stores().columns)
 
 
 def test_what_is_refused(make, root):
