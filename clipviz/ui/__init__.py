@@ -12,6 +12,7 @@ from ..errors import ClipvizError
 if TYPE_CHECKING:
     from ..model import Model
     from .depth import DepthSlider
+    from .finder import BoxFinder
     from .live import LiveCurves
     from .panel import Panel
     from .versus import TwoTexts
@@ -106,4 +107,28 @@ def two_texts(
     return TwoTexts(picture, text, other, model=model, method=method, view=view, masks=masks)
 
 
-__all__ = ["depth_slider", "live_curves", "two_texts", "workbench"]
+def box_finder(
+    picture: Any,
+    labels: Any = ("a dog", "a cat"),
+    *,
+    model: Model | None = None,
+    method: str | None = None,
+    threshold: float | None = None,
+) -> BoxFinder:
+    """A panel for notebooks: boxes around what is typed, one label a line, with a threshold that costs no pass.
+
+    ``picture`` is anything that `open_image` takes, or a `Look`; ``method`` and ``threshold`` are those of
+    `clipviz.detect`, to begin with. The size of patches or windows and the label whose map is laid under its boxes are
+    chosen in the panel. ``panel.detections`` are the `Detections` in view, ``panel.error`` what went wrong last, told
+    in the panel. Raises ClipvizError without ipywidgets, and as `clipviz.detect` for what is passed here.
+
+        >>> clipviz.ui.box_finder("photo.jpg", ["a dog", "a cat"])  # doctest: +SKIP
+    """
+    if find_spec("ipywidgets") is None:
+        raise ClipvizError('The panel needs ipywidgets, which is not installed: pip install "clipviz[notebook]".')
+    from .finder import BoxFinder
+
+    return BoxFinder(picture, labels, model=model, method=method, threshold=threshold)
+
+
+__all__ = ["box_finder", "depth_slider", "live_curves", "two_texts", "workbench"]

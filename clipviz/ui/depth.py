@@ -13,10 +13,10 @@ from ..explanation.ways import has_layer
 from ..model import Model
 from . import markup
 from .answers import Answer, noted
-from .small import STRENGTH, WIDE, Small
+from .small import STRENGTH, WIDE, Seen
 
 
-class DepthSlider(Small):
+class DepthSlider(Seen):
     """Made by `depth_slider`. All layers are asked at once, so that the slider only draws."""
 
     def __init__(

@@ -26,13 +26,11 @@ class Small(Silence):
     No callback runs within an Output widget, where an error would be swallowed; a figure is an Image's value.
     """
 
-    def __init__(self, picture: Any, model: Model | None, view: str | None, masks: Mapping[str, Any] | None):
+    def __init__(self, picture: Any, model: Model | None):
         self.error: Exception | None = None
         if isinstance(picture, Look):
             model = picture.model if model is None else model
         self.model = load() if model is None else model
-        self.look = self.model.look(picture, view)
-        self.masks = _checked(masks or {}, self.look)
         self.message = widgets.HTML(layout=widgets.Layout(**WIDE))
         self._parts: list[widgets.Widget] = []  # what is old when the last question failed
 
@@ -80,14 +78,6 @@ class Small(Silence):
     def _on(self, control: widgets.Widget, act: Callable[[], None]) -> None:
         control.observe(lambda _: None if self._silent else self._guarded(act), names="value")
 
-    def _answer_of(self, heatmap: Heatmap) -> Answer:
-        """With whether the peak lies on the thing, where that is known; a contrast has no place where it must be."""
-        mask, found = self.masks.get(heatmap.prompt.strip().lower()), None
-        if mask is not None and not heatmap.constant and not heatmap.against:
-            x, y = heatmap.peak()
-            found = bool(mask[y, x])
-        return Answer(heatmap, tuple(dict.fromkeys(heatmap.notes)), found)
-
     def _say(self, html: str) -> None:
         self.message.value = html
         self.message.layout.display = None if html else "none"  # empty, it would still take its gap
@@ -111,6 +101,23 @@ class Small(Silence):
     def _repr_mimebundle_(self, **options: Any) -> Any:
         """The root widget's own, so that a panel at a cell's end shows itself."""
         return self.widget._repr_mimebundle_(**options)  # type: ignore[attr-defined]
+
+
+class Seen(Small):
+    """A small panel of heatmaps: the picture is looked at once, and ``masks`` say where things are in it."""
+
+    def __init__(self, picture: Any, model: Model | None, view: str | None, masks: Mapping[str, Any] | None):
+        super().__init__(picture, model)
+        self.look = self.model.look(picture, view)
+        self.masks = _checked(masks or {}, self.look)
+
+    def _answer_of(self, heatmap: Heatmap) -> Answer:
+        """With whether the peak lies on the thing, where that is known; a contrast has no place where it must be."""
+        mask, found = self.masks.get(heatmap.prompt.strip().lower()), None
+        if mask is not None and not heatmap.constant and not heatmap.against:
+            x, y = heatmap.peak()
+            found = bool(mask[y, x])
+        return Answer(heatmap, tuple(dict.fromkeys(heatmap.notes)), found)
 
 
 def _checked(masks: Mapping[str, Any], look: Look) -> dict[str, np.ndarray]:

@@ -14,12 +14,12 @@ from ..explanation.target import CONTRASTS
 from ..model import Model
 from . import markup
 from .answers import noted
-from .small import STRENGTH, Small
+from .small import STRENGTH, Seen
 
 _CONTRASTS = {"margin": "margin of the cosines", "softmax": "softmax among the two"}
 
 
-class TwoTexts(Small):
+class TwoTexts(Seen):
     """Made by `two_texts`. The last three heatmaps are ``heatmaps``: each text alone, and the contrast."""
 
     def __init__(
