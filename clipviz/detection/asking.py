@@ -39,7 +39,7 @@ class Asked:
         self.ground = torch.zeros_like(self.vectors[0])
         if self.background is not None:
             others = torch.from_numpy(model.encode_prompts(self.background, strict=strict)).to(model.device)
-            same = (torch.cdist(self.vectors, others) < SAME).nonzero()
+            same = (_apart(self.vectors, others) < SAME).nonzero()
             if len(same):
                 i, j = same[0].tolist()
                 raise PromptError(
@@ -81,13 +81,18 @@ def _labels(labels: Any) -> PromptSet:
 
 def _check_apart(model: Model, labels: Sequence[str], vectors: Tensor) -> None:
     """PromptError where two labels are one vector to the model, as "Dog" and "dog" are."""
-    near = torch.cdist(vectors, vectors, compute_mode="donot_use_mm_for_euclid_dist") < SAME
+    near = _apart(vectors, vectors) < SAME
     pairs = torch.triu(near, diagonal=1).nonzero()
     if len(pairs):
         i, j = pairs[0].tolist()
         raise PromptError(
             f"The labels {labels[i]!r} and {labels[j]!r} are one and the same text to {model.name}: leave one out."
         )
+
+
+def _apart(vectors: Tensor, others: Tensor) -> Tensor:
+    """Distances; by a matrix product, which torch takes for many, equal texts would lie a thousandth apart."""
+    return torch.cdist(vectors, others, compute_mode="donot_use_mm_for_euclid_dist")
 
 
 def _unseen(model: Model, prompts: Sequence[Prompt]) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -17,6 +18,9 @@ from .levels import Level
 from .placing import to_pixels, whole_cells
 from .search import several
 from .suppression import soft_nms
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
 
 SEARCHED = 56  # cells of the long side in which boxes are searched: finer than the evidence, so that edges lie between
 CONTEXT = 1.5  # a candidate is judged with its surroundings, by which a model knows things
@@ -93,7 +97,7 @@ def square(frame: Frame, t: int) -> NDArray[np.float64]:
 
 
 def of_squares(found: Candidates, levels: list[Level]) -> NDArray[np.float64]:
-    """For each candidate the mean margin of its label in the squares that hold it whole, or else most of it."""
+    """For each candidate the highest margin of its label in a square that holds most of it."""
     scores = np.full(len(found), -np.inf)
     for one in levels:
         squares = np.array([square(one.frame, t) for t in range(len(one.frame.tiles))])  # [T, 4]
@@ -129,17 +133,23 @@ def around(boxes: NDArray[np.float64], picture: tuple[int, int]) -> NDArray[np.f
     return np.concatenate([low, np.minimum(middle + side[:, None], picture)], axis=1)
 
 
-def of_crops(asked: Asked, picture: Image.Image, boxes: NDArray[np.float64], at_once: int = 32) -> NDArray[np.float64]:
+def of_crops(
+    asked: Asked, picture: Image.Image, boxes: NDArray[np.float64], at_once: int = 32, bar: tqdm[Any] | None = None
+) -> NDArray[np.float64]:
     """The margins [n, P] of crops of a picture, each drawn to the model's square; equal boxes are seen once."""
     model = asked.model
     unique, back = np.unique(np.round(boxes, 3), axis=0, return_inverse=True)
     size, mode = model.image_size, Image.Resampling[model.interpolation.upper()]
     parts = []
+    if bar is not None:
+        bar.reset(total=len(unique))
     for first in range(0, len(unique), at_once):
         part = unique[first : first + at_once]
         squares = [np.asarray(picture.resize((size, size), mode, box=tuple(box)))[None] for box in part]
         units = torch.from_numpy(encode_squares(model, squares, batch_size=at_once))
         parts.append(asked.margins(units.to(model.device)))
+        if bar is not None:
+            bar.update(len(part))
     return np.concatenate(parts)[back.ravel()]
 
 
@@ -147,14 +157,13 @@ def kept_apart(found: Candidates, per_label: int, threshold: float) -> Candidate
     """After class-aware soft non-maximum suppression: at most ``per_label`` of each label, at or above a threshold."""
     if not len(found):
         return found
-    # A margin above nothing is multiplied; where all say less than the background, the lowest says nothing.
-    ground = min(0.0, float(found.scores.min()))
-    scores, order = soft_nms(found.boxes, found.scores, found.labels, method="gaussian", floor=ground)
-    left, kept = dict.fromkeys(range(int(found.labels.max()) + 1), per_label), []
-    for i in order.tolist():
-        if left[int(found.labels[i])] > 0 and scores[i] >= threshold:
-            left[int(found.labels[i])] -= 1
-            kept.append(i)
-    places = np.array(kept, dtype=np.int64)
+    scores, kept = found.scores.copy(), []
+    for j in np.unique(found.labels):  # each by itself: what else is asked changes no score
+        own = np.flatnonzero(found.labels == j)
+        # A margin above nothing is multiplied; where all say less than the background, the lowest says nothing.
+        ground = min(0.0, float(found.scores[own].min()))
+        scores[own], order = soft_nms(found.boxes[own], found.scores[own], method="gaussian", floor=ground)
+        kept += [i for i in own[order[:per_label]] if scores[i] >= threshold]
+    places = np.array(sorted(kept, key=lambda i: (-scores[i], i)), dtype=np.int64)
     chosen = found.at(places)
     return Candidates(chosen.boxes, chosen.labels, scores[places], chosen.evidence)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,9 @@ from ..frame import Frame
 from .asking import Asked
 from .candidates import Candidates, of_crops
 from .score_maps import ScoreMaps
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
 
 GRID = 7
 SIZES = (2, 3, 4, 5)  # cells a side of the windows
@@ -27,28 +31,22 @@ def grid_windows(grid: int = GRID, sizes: Sequence[int] = SIZES) -> NDArray[np.i
     [[0, 0, 2, 2], [1, 0, 3, 2], [0, 1, 2, 3], [1, 1, 3, 3]]
     """
     if isinstance(grid, bool) or not isinstance(grid, int) or grid < 1:
-        raise InputError(f"grid={grid!r} is no number of cells a side: pass a whole number such as 7.")
-    if isinstance(sizes, int):
-        sizes = (sizes,)
-    if not sizes or any(isinstance(g, bool) or not isinstance(g, int) or not 1 <= g <= grid for g in sizes):
+        raise InputError(f"cells={grid!r} is no number of cells a side: pass a whole number such as 7.")
+    given = [sizes] if not isinstance(sizes, Sequence) else list(sizes)
+    if not given or any(isinstance(g, bool) or not isinstance(g, int) or not 1 <= g <= grid for g in given):
         raise InputError(f"sizes={sizes!r} are no windows of a grid of {grid}: pass some of 1 to {grid}.")
     return np.array(
-        [(x, y, x + g, y + g) for g in sizes for y in range(grid - g + 1) for x in range(grid - g + 1)], dtype=np.int64
+        [(x, y, x + g, y + g) for g in given for y in range(grid - g + 1) for x in range(grid - g + 1)], dtype=np.int64
     )
 
 
 def by_grid(
-    asked: Asked, picture: Image, *, grid: int = GRID, sizes: Sequence[int] = SIZES
+    asked: Asked, picture: Image, *, grid: int = GRID, sizes: Sequence[int] = SIZES, bar: tqdm[Any] | None = None
 ) -> tuple[Candidates, ScoreMaps]:
     """Every window as a box with the margin of its crop, and the mean margin of the windows over each cell."""
     cells = grid_windows(grid, sizes)
     step = np.array([*picture.size, *picture.size]) / grid
-    margins = of_crops(asked, picture, cells * step)  # [n, P]
-    count, total = np.zeros((grid, grid)), np.zeros((margins.shape[1], grid, grid))
-    for (x0, y0, x1, y1), margin in zip(cells, margins, strict=True):
-        count[y0:y1, x0:x1] += 1
-        total[:, y0:y1, x0:x1] += margin[:, None, None]
-    seen = np.where(count > 0, count, 1)
+    margins = of_crops(asked, picture, cells * step, bar=bar)  # [n, P]
     width, height = picture.size
     frame = Frame((width, height), (grid / width, grid / height), (0.0, 0.0), (grid, grid), grid, ((0, 0),), "squash")
     n, labels = margins.shape
@@ -56,4 +54,13 @@ def by_grid(
     found = Candidates(
         np.tile(cells * step, (labels, 1)), np.repeat(np.arange(labels), n), margins.T.ravel(), evidence * labels
     )
-    return found, ScoreMaps((total / seen).astype(np.float32), frame)
+    return found, ScoreMaps(over_cells(cells, margins, (grid, grid)), frame)
+
+
+def over_cells(cells: NDArray[np.int64], margins: NDArray[np.float64], shape: tuple[int, int]) -> NDArray[np.float32]:
+    """The mean margin [P, h, w] of the windows [n, 4] over each cell, from margins [n, P]; 0 where there is none."""
+    count, total = np.zeros(shape), np.zeros((margins.shape[1], *shape))
+    for (x0, y0, x1, y1), margin in zip(cells, margins, strict=True):
+        count[y0:y1, x0:x1] += 1
+        total[:, y0:y1, x0:x1] += margin[:, None, None]
+    return (total / np.where(count > 0, count, 1)).astype(np.float32)

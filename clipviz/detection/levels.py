@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -19,6 +19,9 @@ from ..frame import Frame
 from ..model import Look, Model, at_size
 from .asking import Asked
 from .pyramid import cut, level, pyramid
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
 
 CELLS = 14  # a side that the whole picture is seen with at least: coarser grids cannot draw a box
 AT_ONCE = 16  # squares in memory together
@@ -50,8 +53,9 @@ def default_explainer(model: Model) -> str:
 
 
 def seen_at(
-    asked: Asked, picture: Image, explainer: str, options: Mapping[str, Any], smallest: float | None, most: int
-) -> tuple[list[Level], tuple[str, ...]]:
+    asked: Asked, picture: Image, explainer: str, options: Mapping[str, Any], smallest: float | None, most: int,
+    bar: tqdm[Any] | None = None,
+) -> tuple[list[Level], tuple[str, ...]]:  # fmt: skip
     """Every `Level` of a picture, the whole of it first, and notes of what was left out.
 
     ``smallest`` is the side in pixels of the smallest thing of interest, an eighth of the picture's short side where it
@@ -62,13 +66,16 @@ def seen_at(
     model = asked.model
     cell = model.image_size // model.grid[0]
     plan = pyramid(picture.size, model.image_size, cell, smallest=smallest, most=most)
-    levels = [_level(asked, model, picture, frame, explainer, options) for frame in plan.frames]
+    seen = [(model, frame) for frame in plan.frames]
     finer = -(-CELLS // model.grid[0])
-    if finer > 1:
+    if finer > 1 and len(seen) == 1:  # squares of the next size show more than interpolated positions do
         large = _finer(model, model.image_size * finer)
-        frame = level(picture.size, large.image_size, cell, large.image_size / min(picture.size))
-        levels.insert(1, _level(asked, large, picture, frame, explainer, options))
-    return levels, plan.notes
+        seen.insert(
+            1, (large, level(picture.size, large.image_size, cell, large.image_size / min(picture.size), most=most))
+        )
+    if bar is not None:
+        bar.reset(total=sum(len(frame.tiles) for _, frame in seen))
+    return [_level(asked, by, picture, frame, explainer, options, bar) for by, frame in seen], plan.notes
 
 
 def _finer(model: Model, size: int) -> Model:
@@ -79,7 +86,10 @@ def _finer(model: Model, size: int) -> Model:
     return kept[size]
 
 
-def _level(asked: Asked, model: Model, picture: Image, frame: Frame, name: str, options: Mapping[str, Any]) -> Level:
+def _level(
+    asked: Asked, model: Model, picture: Image, frame: Frame, name: str, options: Mapping[str, Any],
+    bar: tqdm[Any] | None,
+) -> Level:  # fmt: skip
     """The squares of a frame, a few at a time, so that memory does not grow with the picture."""
     explainer = find_explainer(name, model)
     check_options(explainer, options)
@@ -89,7 +99,7 @@ def _level(asked: Asked, model: Model, picture: Image, frame: Frame, name: str, 
         target = Target(asked.vectors.clone(), asked.vectors[:0].clone(), asked.labels, (), "margin",
                         asked.model.logit_scale)  # fmt: skip
     margins, maps = [], []
-    for _, pixels in cut(picture, frame, model, at_once=AT_ONCE):
+    for _, pixels in cut(picture, frame, model, at_once=AT_ONCE, bar=bar):
         with torch.inference_mode(False):
             look = Look(model, torch.from_numpy(pixels).to(model.device), picture, frame)
         given = explainer.function(model, look, target, **options)

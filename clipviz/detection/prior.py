@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -30,10 +31,9 @@ class BoxPrior:
     ``n`` boxes were counted; ``about`` says which, in words. Figures with a prior stand apart from those without.
     """
 
-    shares: NDArray[np.float64]
+    shares: NDArray[np.float64] = field(repr=False)
     n: int
     about: str = ""
-    _format: str = field(default=_FORMAT, repr=False)
 
     def __post_init__(self) -> None:
         shares = np.asarray(self.shares, dtype=np.float64)
@@ -85,6 +85,12 @@ class BoxPrior:
             worth.append(hits[best])
             posterior = np.where(_near()[best], 0.0, posterior)
         return np.array(found, dtype=np.float64).reshape(-1, 4), np.array(worth, dtype=np.float64)
+
+    @property
+    def provenance(self) -> dict[str, Any]:
+        """What tells this prior from others: how many boxes, which, and the SHA-256 of its shares."""
+        digest = hashlib.sha256(np.ascontiguousarray(self.shares, dtype="<f8").tobytes()).hexdigest()
+        return {"n": self.n, "about": self.about, "sha256": digest}
 
     def save(self, path: str | Path) -> Path:
         """Write it as JSON."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,11 +16,17 @@ from ..frame import Frame, tile_starts
 from ..images import cut_tiles, draw_canvas
 
 if TYPE_CHECKING:
+    from tqdm import tqdm
+
     from ..model import Model
 
 MOST_TILES = 256  # of all levels of one picture together
 LESS = (0.9, 0.8, 0.7)  # of a level's scale, tried in turn where its squares would be too many
 SPAN = 2  # cells that the smallest thing of interest covers at the finest level
+
+
+class TooManySquares(InputError):
+    """A picture so long, or seen so finely, that it takes more squares than are allowed: it alone is left out."""
 
 
 @dataclass(frozen=True)
@@ -66,9 +72,9 @@ def level(picture: tuple[int, int], size: int, cell: int, scale: float, *, most:
     width, height = sides = [_side(length, size, cell, scale) for length in picture]
     columns, rows = (tile_starts(size, side, cell) for side in sides)
     if len(columns) * len(rows) > most:
-        raise InputError(
+        raise TooManySquares(
             f"A picture of {picture[0]} x {picture[1]} pixels at scale={scale:.4g} needs {len(columns) * len(rows)} "
-            f"squares of {size}, at most {most} are allowed; give a smaller scale, or cut the picture."
+            f"squares of {size}, at most {most} are allowed; give a larger most=, or cut the picture."
         )
     tiles = tuple((left, top) for top in rows for left in columns)
     scales = width / picture[0], height / picture[1]
@@ -90,8 +96,10 @@ def pyramid(
     >>> [frame.canvas for frame in pyramid((2000, 1500), 224, 32).frames]
     [(288, 224), (576, 416), (1056, 800), (1984, 1472)]
     """
-    if smallest is not None and not smallest > 0:
-        raise InputError(f"smallest={smallest} is no side in pixels; give a number above 0, or leave it out.")
+    if smallest is not None and not (isinstance(smallest, int | float | np.number) and smallest > 0):
+        raise InputError(f"smallest={smallest!r} is no side in pixels; give a number above 0, or leave it out.")
+    if isinstance(most, bool) or not isinstance(most, int | np.integer) or most < 1:
+        raise InputError(f"most={most!r} is no number of squares; give a whole number of 1 or more.")
     first = size / max(1, min(picture))
     frames = [level(picture, size, cell, first, most=most)]
     finest = 1.0 if smallest is None else min(1.0, SPAN * cell / smallest)
@@ -124,12 +132,13 @@ def _bounded(picture: tuple[int, int], last: Frame, cell: int, finest: float, mo
 
 
 def cut(
-    picture: Image.Image, frame: Frame, model: Model, *, at_once: int = 16
+    picture: Image.Image, frame: Frame, model: Model, *, at_once: int = 16, bar: tqdm[Any] | None = None
 ) -> Iterator[tuple[slice, NDArray[np.float32]]]:
     """The model's pixels of a picture's squares, a few at a time: (which of ``frame.tiles``, float32 [t, 3, S, S]).
 
     The canvas is drawn once; beside it only ``at_once`` squares are in memory. Equal to `clipviz.images.prepare` where
-    that has the same squares. InputError where the picture (upright, RGB) is not of the frame's size.
+    that has the same squares. ``bar`` counts those that were dealt with. InputError where the picture (upright, RGB)
+    is not of the frame's size.
     """
     if picture.size != frame.picture:
         raise InputError(
@@ -143,6 +152,8 @@ def cut(
     for first in range(0, len(frame.tiles), at_once):
         which = slice(first, min(first + at_once, len(frame.tiles)))
         yield which, cut_tiles(canvas, frame, which, mean=model.mean, std=model.std)
+        if bar is not None:
+            bar.update(which.stop - which.start)
 
 
 def _side(length: int, size: int, cell: int, scale: float) -> int:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Iterable, Iterator
-from typing import Any
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..errors import ClipvizWarning, InputError
 from ..explanation.origin import Holder, Origin
+from ..explanation.verbs import peeked
 from ..images import is_one_image, open_image
 from ..model import Look, Model, load
 from ..sources import Item, Source
@@ -19,7 +21,11 @@ from .candidates import kept_apart
 from .checking import table_of
 from .detections import Detections
 from .prior import BoxPrior
-from .ways import way_of
+from .pyramid import TooManySquares
+from .ways import told, way_of
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
 
 THRESHOLD = 0.1  # a margin: of drawn scenes without the named thing, one in ten has a box at it
 
@@ -49,29 +55,39 @@ def detect(
     "nothing here" is an answer; boxes under ``threshold`` are not kept. ``prior`` is a `BoxPrior` of where things tend
     to be; without one there is none. At most ``per_label`` boxes a label.
 
-    A picture that cannot be opened is listed in ``.failed``. Raises InputError, PromptError or ModelError.
+    A picture that cannot be opened, or takes too many squares, is listed in ``.failed``. Raises InputError, PromptError
+    or ModelError.
 
         >>> clipviz.detect("photo.jpg", ["a dog", "a bicycle"]).save("boxes.png")  # doctest: +SKIP
     """
     _check(threshold, prior, per_label)
     way = way_of(method, options)
     alone = isinstance(data, Look) or is_one_image(data)
-    model = load() if model is None else model
+    if model is None:
+        data, first = peeked(data)
+        model = first.model if isinstance(first, Look) else load()
     asked = Asked(model, labels, background, strict)
     for note in asked.notes:
         warnings.warn(note, ClipvizWarning, stacklevel=2)
     least = THRESHOLD if threshold is None else float(threshold)
     rows: list[Any] = []
     names, sizes, origins, maps, failed, notes = [], [], [], [], [], list(asked.notes)
-    for name, given, holder in _each([data] if alone else data, progress):
+    for name, given, holder in _each([data] if alone else data, progress and not alone):
         try:
-            picture = open_image(given.picture if isinstance(given, Look) else given)
+            picture = model.look(given).picture if isinstance(given, Look) else open_image(given)
         except InputError as error:
             if fail or alone:
                 raise
             failed.append((str(name), str(error)))
             continue
-        found, scored, said = way(asked, picture, per_label, prior, **options)
+        try:
+            with _squares(progress, alone) as bar:
+                found, scored, said = way(asked, picture, per_label, prior, bar, **options)
+        except TooManySquares as error:  # other errors are of what was asked, and would come with every picture
+            if fail or alone:
+                raise
+            failed.append((str(name), str(error)))
+            continue
         kept = kept_apart(found, per_label, least)
         for box, j, score, step in zip(kept.boxes, kept.labels, kept.scores, kept.evidence, strict=True):
             rows.append((str(name), asked.labels[j], float(score), *box.tolist(), step))
@@ -80,11 +96,13 @@ def detect(
         origins.append(Origin.of(given if holder is None else name, picture, holder))
         maps.append(scored if keep_maps else None)
         notes += said
+    if not names and not failed and not getattr(data, "failed", ()):
+        raise InputError("There is no picture to look at: pass an image, a list of them, or a Source that holds some.")
     failed += [(str(name), why) for name, why in getattr(data, "failed", ())]
     if failed:
         name, why = failed[0]
         warnings.warn(
-            f"{len(failed)} of {len(failed) + len(names)} pictures could not be opened, the first {name!r}: {why} All "
+            f"{len(failed)} of {len(failed) + len(names)} pictures could not be seen, the first {name!r}: {why} All "
             "are in .failed.", ClipvizWarning, stacklevel=2,
         )  # fmt: skip
     return Detections(
@@ -99,8 +117,8 @@ def detect(
         notes=tuple(dict.fromkeys(notes)),
         provenance={
             **asked.about, "method": "patches" if method is None else method, "per_label": per_label,
-            "options": {key: repr(value) for key, value in options.items()},
-            "prior": None if prior is None else {"n": prior.n, "about": prior.about},
+            "options": told(way, model, options),
+            "prior": None if prior is None else prior.provenance,
         },
     )  # fmt: skip
 
@@ -119,6 +137,18 @@ def _check(threshold: Any, prior: Any, per_label: Any) -> None:
         raise InputError(f"prior is a BoxPrior, got {type(prior).__name__}: take BoxPrior.fit(boxes, sizes).")
     if isinstance(per_label, bool) or not isinstance(per_label, int) or per_label < 1:
         raise InputError(f"per_label={per_label!r} is no number of boxes: pass a whole number of 1 or more.")
+
+
+@contextmanager
+def _squares(progress: bool, alone: bool) -> Iterator[tqdm[Any] | None]:
+    """A bar of the squares of one picture: for one alone, or where a picture of many takes over a second."""
+    if not progress:
+        yield None
+        return
+    from tqdm.auto import tqdm
+
+    with tqdm(unit="squares", leave=alone, delay=0 if alone else 1) as bar:
+        yield bar
 
 
 def _each(data: Any, progress: bool) -> Iterator[tuple[int | str, Any, Holder | None]]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL.Image import Image
 
 from ..errors import InputError, nearest
+from ..model import Model
 from .asking import Asked
 from .candidates import Candidates, gathered, judged, kept_apart, of_squares, proposed
 from .grid import GRID, SIZES, by_grid
@@ -19,10 +20,13 @@ from .pyramid import MOST_TILES
 from .score_maps import ScoreMaps
 from .windows import SHARES, by_windows
 
+if TYPE_CHECKING:
+    from tqdm import tqdm
+
 # Standard deviations that are taken off the evidence before the best box is searched: chosen on dev pictures.
 OFFSETS = (0.2, 1.0)
 RESCORED = 2
-Answer = tuple[Candidates, ScoreMaps | None, tuple[str, ...]]
+Answer = tuple[Candidates, ScoreMaps, tuple[str, ...]]
 
 
 def patches(
@@ -30,6 +34,7 @@ def patches(
     picture: Image,
     per_label: int,
     prior: BoxPrior | None,
+    bar: tqdm[Any] | None = None,
     *,
     explainer: str | None = None,
     explainer_options: Mapping[str, Any] | None = None,
@@ -42,8 +47,12 @@ def patches(
     chosen = _offsets(offsets)
     if isinstance(rescore, bool) or not isinstance(rescore, int) or rescore < 0:
         raise InputError(f"rescore={rescore!r} is no number of boxes a label: pass 0 for none, or a whole number.")
-    name = default_explainer(asked.model) if explainer is None else explainer
-    levels, notes = seen_at(asked, picture, name, explainer_options or {}, smallest, most)
+    if explainer_options is not None and not isinstance(explainer_options, Mapping):
+        raise InputError(f"explainer_options={explainer_options!r} are no options by name: pass such as {{'k': 1}}.")
+    name = default_explainer(asked.model)  # which refuses a model without patches
+    levels, notes = seen_at(
+        asked, picture, name if explainer is None else explainer, explainer_options or {}, smallest, most, bar
+    )
     evidence, frame = together(levels)
     maps = ScoreMaps(evidence, frame)
     if prior is not None:
@@ -74,6 +83,7 @@ def windows(
     picture: Image,
     per_label: int,
     prior: BoxPrior | None,
+    bar: tqdm[Any] | None = None,
     *,
     shares: Sequence[float] = SHARES,
     smallest: float | None = None,
@@ -81,8 +91,7 @@ def windows(
 ) -> Answer:
     """Windows of several sizes and shapes that share the passes of the squares they lie in."""
     _no_prior("windows", prior)
-    found, notes = by_windows(asked, picture, shares=shares, smallest=smallest, most=most)
-    return found, None, notes
+    return by_windows(asked, picture, shares=shares, smallest=smallest, most=most, bar=bar)
 
 
 def grid(
@@ -90,13 +99,14 @@ def grid(
     picture: Image,
     per_label: int,
     prior: BoxPrior | None,
+    bar: tqdm[Any] | None = None,
     *,
     cells: int = GRID,
     sizes: Sequence[int] = SIZES,
 ) -> Answer:
     """The classroom's way: every window of a grid of cells is cut out and asked by itself."""
     _no_prior("grid", prior)
-    found, maps = by_grid(asked, picture, grid=cells, sizes=sizes)
+    found, maps = by_grid(asked, picture, grid=cells, sizes=sizes, bar=bar)
     return found, maps, ()
 
 
@@ -108,11 +118,24 @@ def way_of(name: str | None, options: Mapping[str, Any]) -> Callable[..., Answer
     name = "patches" if name is None else name
     if name not in METHODS:
         raise InputError(f"method={name!r} is no way to find boxes. {nearest(str(name), METHODS)}")
-    takes = [p.name for p in inspect.signature(METHODS[name]).parameters.values() if p.kind is p.KEYWORD_ONLY]
+    takes = _defaults(METHODS[name])
     for option in options:
         if option not in takes:
             raise InputError(f"detect with method={name!r} takes no option {option!r}. {nearest(option, takes)}")
     return METHODS[name]
+
+
+def told(way: Callable[..., Answer], model: Model, options: Mapping[str, Any]) -> dict[str, str]:
+    """Every option of a way as it was used, those that nobody named too, for the provenance."""
+    used = {**_defaults(way), **options}
+    if "explainer" in used and used["explainer"] is None:
+        used["explainer"] = default_explainer(model)
+    return {name: repr(value) for name, value in used.items()}
+
+
+def _defaults(way: Callable[..., Answer]) -> dict[str, Any]:
+    """The options that a way takes, with what they are where nobody names them."""
+    return {p.name: p.default for p in inspect.signature(way).parameters.values() if p.kind is p.KEYWORD_ONLY}
 
 
 def _no_prior(name: str, prior: BoxPrior | None) -> None:
@@ -121,7 +144,7 @@ def _no_prior(name: str, prior: BoxPrior | None) -> None:
 
 
 def _offsets(offsets: Any) -> tuple[float, ...]:
-    values = (offsets,) if isinstance(offsets, int | float) else tuple(offsets)
-    if not values or not all(isinstance(v, int | float) and np.isfinite(v) for v in values):
+    values = tuple(offsets) if isinstance(offsets, Sequence | np.ndarray) else (offsets,)
+    if not values or not all(isinstance(v, int | float | np.number) and np.isfinite(v) for v in values):
         raise InputError(f"offsets={offsets!r} are standard deviations of the evidence: pass some such as 0.2.")
     return tuple(float(value) for value in values)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
@@ -18,7 +18,12 @@ from ..errors import InputError
 from ..model import Look, Model
 from .asking import Asked
 from .candidates import Candidates, gathered, of_crops
-from .pyramid import cut, pyramid
+from .grid import over_cells
+from .pyramid import MOST_TILES, cut, pyramid
+from .score_maps import ScoreMaps
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
 
 SHARES = (2 / 7, 3 / 7, 4 / 7, 5 / 7)  # of a square's side
 SHAPES = ((1.0, 1.0), (1.4, 0.7), (0.7, 1.4))  # width and height, times the side
@@ -32,10 +37,11 @@ def window_cells(
 
     Raises InputError for shares outside 0 to 1.
     """
-    if not shares or not all(0 < share <= 1 for share in shares):
+    sides = list(shares) if isinstance(shares, Sequence) else [shares]
+    if not sides or not all(isinstance(share, int | float) and 0 < share <= 1 for share in sides):
         raise InputError(f"shares={shares!r} of a side lie between 0 and 1: pass some such as 0.5.")
     found = {(0, 0, w, h)}
-    for share in shares:
+    for share in sides:
         for across, down in shapes:
             wide, high = (min(n, max(1, round(share * by * n))) for n, by in ((w, across), (h, down)))
             for y in _starts(h, high):
@@ -88,18 +94,25 @@ def _asked(attention: Attention, x: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def by_windows(
-    asked: Asked, picture: Image, *, shares: Sequence[float] = SHARES, smallest: float | None = None, most: int = 256
-) -> tuple[Candidates, tuple[str, ...]]:
-    """The best windows of every square of a picture's sizes, and notes. Of a network that is no ViT they are crops."""
+    asked: Asked, picture: Image, *, shares: Sequence[float] = SHARES, smallest: float | None = None,
+    most: int = MOST_TILES, bar: tqdm[Any] | None = None,
+) -> tuple[Candidates, ScoreMaps, tuple[str, ...]]:  # fmt: skip
+    """The best windows of every square of a picture's sizes, the finest size's mean margin over each cell, and notes.
+
+    Of a network that is no ViT the windows are crops.
+    """
     model = asked.model
+    grid = model.grid if model.kind != "other" else (7, 7)
     cell = model.image_size // model.grid[0] if model.kind != "other" else model.image_size
     side = max(1.0, min(picture.size) / 8) if smallest is None else smallest
     plan = pyramid(picture.size, model.image_size, cell, smallest=side, most=most)
-    cells = window_cells(*(model.grid if model.kind != "other" else (7, 7)), shares)
-    rows = []
+    cells = window_cells(*grid, shares)
+    rows, dense = [], []
+    if bar is not None:
+        bar.reset(total=plan.tiles)
     for number, frame in enumerate(plan.frames):
-        step = frame.size / (model.grid[0] if model.kind != "other" else 7)
-        for places, pixels in cut(picture, frame, model, at_once=16):
+        step = frame.size / grid[0]
+        for places, pixels in cut(picture, frame, model, at_once=16, bar=bar):
             tiles = frame.tiles[places]
             boxes = [frame.to_original(cells * step + np.array([*at, *at]), clip=True) for at in tiles]
             if model.kind == "vit":
@@ -108,8 +121,12 @@ def by_windows(
                 margins = [asked.margins(units) for units in window_units(model, look, cells)]
             else:
                 margins = [of_crops(asked, picture, some) for some in boxes]
+            if frame is plan.frames[-1]:
+                dense += [over_cells(cells, margin, grid) for margin in margins]
             for some, margin in zip(boxes, margins, strict=True):
                 for j in range(margin.shape[1]):
                     best = np.argsort(-margin[:, j], kind="stable")[:PER_SQUARE]
                     rows += [(some[i], j, float(margin[i, j]), f"window of level {number}") for i in best]
-    return gathered(rows), plan.notes
+    finest = plan.frames[-1]
+    stitched = [finest.stitch(maps) for maps in np.stack(dense, axis=1)]
+    return gathered(rows), ScoreMaps(np.stack(stitched), finest), plan.notes

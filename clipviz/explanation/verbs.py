@@ -81,7 +81,7 @@ def explain(
         raise InputError(f"view={view!r} is not known; it is one of {', '.join(VIEWS)}. {nearest(str(view), VIEWS)}")
     alone = isinstance(images, Look) or is_one_image(images)
     if model is None:
-        images, first = _peeked(images)
+        images, first = peeked(images)
         model = first.model if isinstance(first, Look) else load()
     asked = Question(
         model, texts, method, options, against=against, contrast=contrast, baseline=baseline, strict=strict
@@ -110,7 +110,7 @@ def explain(
     return Heatmaps(tuple(rows), asked.prompts.labels, tuple(ids), tuple(failed), asked.against)
 
 
-def _peeked(images: Any) -> tuple[Any, Any]:
+def peeked(images: Any) -> tuple[Any, Any]:
     """``images`` as they were, and the first of them where they are a list, a generator, or one `Look`."""
     if isinstance(images, Look):
         return images, images
