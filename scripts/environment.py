@@ -21,7 +21,7 @@ PYTHON = "3.12"  # Where a pin depends on the interpreter, conda's is this one.
 # conda-forge has these under another name ...
 CONDA_NAMES = {"torch": "pytorch", "matplotlib": "matplotlib-base", "build": "python-build"}
 # ... and these not, or not in time with the registry of Python.
-BY_PIP = {"grad-cam", "playwright", "ray"}
+BY_PIP = {"datasets", "faiss-cpu", "grad-cam", "playwright", "ray", "umap-learn", "webdataset"}
 
 
 def direct(root: Path = ROOT) -> dict[str, Requirement]:

@@ -57,7 +57,7 @@ def _faiss() -> Any:
         import faiss  # type: ignore[import-not-found,import-untyped,unused-ignore]
     except ImportError:
         raise InputError(
-            "engine='faiss' needs the package faiss-cpu, which is not installed; type pip install faiss-cpu, or "
-            "engine='blocks'."
+            "engine='faiss' needs the package faiss-cpu, which is not installed: pip install \"clipviz[search]\", or "
+            "take engine='blocks'."
         ) from None
     return faiss

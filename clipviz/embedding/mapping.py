@@ -135,8 +135,8 @@ def _umap(vectors: Floats, seed: int) -> Doubles:
         import umap  # type: ignore[import-not-found,import-untyped,unused-ignore]
     except ImportError:
         raise InputError(
-            "method='umap' needs the package umap-learn, which is not installed; type pip install umap-learn, or "
-            "method='pca'."
+            "method='umap' needs the package umap-learn, which is not installed: pip install \"clipviz[search]\", or "
+            "take method='pca'."
         ) from None
     if len(vectors) <= _UMAP_NEIGHBOURS:
         raise InputError(f"UMAP wants more than {_UMAP_NEIGHBOURS} rows, got {len(vectors)}; take method='pca'.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from clipviz.model import Model
 from clipviz.sources import half_of, open_source
 
 Make = Callable[..., Path]
+Require = Callable[[object, str], None]
 RACE = ["Black", "White", "East Asian", None]
 COLUMNS = {
     "race": [RACE[i % 4] for i in range(37)],
@@ -301,8 +303,8 @@ def test_a_row_is_not_its_own_neighbour_even_among_copies(make_store: Make) -> N
 
 
 @pytest.mark.parametrize("dtype", ["float16", "float32"])
-def test_faiss_gives_the_same(make_store: Make, dtype: str) -> None:
-    pytest.importorskip("faiss")
+def test_faiss_gives_the_same(make_store: Make, dtype: str, require: Require) -> None:
+    require(find_spec("faiss"), "faiss-cpu")
     several = np.concatenate([unit(400), np.repeat(unit(1, 5), 300, axis=0)])
     store = Embeddings.load(make_store(vectors=several, size=128, dtype=dtype)).select(np.arange(0, 700, 3))
     for key in (0, 100, 133, 200):
@@ -314,7 +316,7 @@ def test_an_engine_that_is_none(store: Embeddings, monkeypatch: pytest.MonkeyPat
     with pytest.raises(InputError, match="'blocks' or 'faiss'"):
         store.nearest(0, 3, engine="fais")
     monkeypatch.setitem(__import__("sys").modules, "faiss", None)
-    with pytest.raises(InputError, match="pip install faiss-cpu"):
+    with pytest.raises(InputError, match=r"pip install \"clipviz\[search\]\""):
         store.nearest(0, 3, engine="faiss")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from clipviz.embedding.mapping import kept_neighbours, principal
 from clipviz.errors import DataError, InputError
 
 Make = Callable[..., Path]
+Require = Callable[[object, str], None]
 
 
 def clouds(count: int = 300, width: int = 24) -> np.ndarray:
@@ -84,6 +86,19 @@ def test_the_figure_says_how_much_it_shows(store: Embeddings) -> None:
     assert plots.png(figure) == plots.png(store.plot(color="group"))
 
 
+@pytest.mark.slow  # its network of neighbours is compiled when it is first used
+def test_umap_keeps_the_clouds_apart_and_claims_no_more(store: Embeddings, require: Require) -> None:
+    require(find_spec("umap"), "umap-learn")
+    figure = store.select("group == group").plot(color="group", method="umap")
+    drawn = figure.axes[0].collections
+    points = np.concatenate([part.get_offsets() for part in drawn])
+    truth = np.concatenate([[part.get_facecolor()[0].tobytes()] * len(part.get_offsets()) for part in drawn])
+    distances = ((points[:, None] - points[None]) ** 2).sum(axis=2)
+    np.fill_diagonal(distances, np.inf)
+    assert len(points) == 200 and len(set(truth)) == 2 and (truth[distances.argmin(axis=1)] == truth).mean() > 0.95
+    assert "no share of variance" in words(figure) and "variance of" not in words(figure)
+
+
 def test_of_many_rows_some_are_drawn_and_all_counted(store: Embeddings) -> None:
     figure = store.half("dev").plot(color="group", shown=50)
     count = len(store.half("dev"))
@@ -112,5 +127,5 @@ def test_what_cannot_be_drawn(store: Embeddings, make_store: Make, monkeypatch: 
     with pytest.raises(InputError, match="are the same"):
         Embeddings.load(make_store("same", np.repeat(clouds()[:1], 9, axis=0))).plot()
     monkeypatch.setitem(__import__("sys").modules, "umap", None)
-    with pytest.raises(InputError, match="pip install umap-learn"):
+    with pytest.raises(InputError, match=r"pip install \"clipviz\[search\]\""):
         store.plot(method="umap")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from importlib.util import find_spec
 from io import BytesIO
 from pathlib import Path
 
@@ -70,8 +71,9 @@ def test_a_stream_and_a_missing_column_are_refused() -> None:
         open_source(FakeData(size=1), id="file")
 
 
-def test_a_data_set_of_hugging_face() -> None:
-    datasets = pytest.importorskip("datasets")
+def test_a_data_set_of_hugging_face(require) -> None:
+    require(find_spec("datasets"), "datasets")
+    import datasets
 
     kinds = datasets.Features(
         {"picture": datasets.Image(), "label": datasets.ClassLabel(names=["cat", "dog"]), "n": datasets.Value("int64")}

@@ -3,6 +3,7 @@
 import io
 import json
 import tarfile
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -300,8 +301,10 @@ def test_a_shard_that_goes_away_fails_by_the_picture(shards):
         source.fingerprint  # noqa: B018
 
 
-def test_webdataset_writes_what_is_read(tmp_path):
-    webdataset = pytest.importorskip("webdataset")
+def test_webdataset_writes_what_is_read(tmp_path, require):
+    require(find_spec("webdataset"), "webdataset")
+    import webdataset
+
     with webdataset.TarWriter(str(tmp_path / "a.tar")) as sink:
         for i in range(3):
             sink.write({"__key__": f"{i:05d}", "png": png(i), "txt": f"picture {i}", "json": {"n": i}, "cls": i})
