@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import shutil
 import signal
 import socket
@@ -24,13 +25,14 @@ from typing import Any
 
 from ..errors import ClipvizError
 from .decoding import Decoder
-from .ray_worker import Encoder, SentModel, read
+from .ray_worker import Encoder, SentModel, lean, read
 
 DONE, HEAD_DIED = "done", 86  # the last word, and the exit code that says so
 BLOCK = 16 * 2**20  # bytes that one read gives at a time: three batches of 32 pictures of 224 pixels
 STORE, STORE_PER_WORKER = 256 * 2**20, 128 * 2**20  # bytes of a local cluster's object store
 MARK = "CLIPVIZ_RAY"  # in the environment of all processes of a local cluster: its folder
 STARTS = 3  # a busy machine may take longer over the first start than Ray waits
+_NAMED = re.compile(r"[\w.]+(Error|Exception|Exit)(\([\w.]+\))?: ")
 PATIENCE = {True: 2.0, False: 30.0}  # seconds in which the head does not answer: of a local cluster, of another
 
 
@@ -134,7 +136,7 @@ def _results(job: Job) -> Iterator[tuple[int, Any]]:
     context.target_max_block_size = BLOCK
     has = ray.cluster_resources()
     workers = _workers(job, has.get("CPU", 1), has.get("GPU", 0))
-    decoder = ray.put((job.decoder, job.most_pixels))
+    decoder = ray.put((replace(job.decoder, source=lean(job.decoder.source)), job.most_pixels))
     model = job.model
     if job.address is not None and "name" in model.load and Path(folder := model.load["name"]).is_dir():
         model = replace(model, files={file.name: file.read_bytes() for file in Path(folder).iterdir()})
@@ -145,8 +147,11 @@ def _results(job: Job) -> Iterator[tuple[int, Any]]:
 
         def get_read_tasks(self, parallelism: int, *_: Any, **__: Any) -> list[Any]:
             return [
-                ReadTask(partial(read, decoder, batches), BlockMetadata(len(batches), None, None, None))
-                for batches in reads
+                ReadTask(
+                    partial(read, decoder, start, stop, job.batch_size),
+                    BlockMetadata(-(-(stop - start) // job.batch_size), None, None, None),
+                )
+                for start, stop in reads
             ]
 
         def estimate_inmemory_data_size(self) -> int | None:
@@ -169,30 +174,31 @@ def _results(job: Job) -> Iterator[tuple[int, Any]]:
             yield start, pickle.loads(content.as_buffer())  # what `Encoder` pickled in this run
 
 
-def stretches(parts: Sequence[tuple[int, int]], batch_size: int, wanted: int) -> list[list[tuple[int, int]]]:
-    """The batches of each read: a whole part, or less of one where there are fewer than ``wanted`` parts.
+def stretches(parts: Sequence[tuple[int, int]], batch_size: int, wanted: int) -> list[tuple[int, int]]:
+    """(start, stop) of each read: a part, or some batches of one where there are fewer than ``wanted`` parts.
 
     >>> stretches([(0, 8)], 4, 2)
-    [[(0, 4)], [(4, 8)]]
+    [(0, 4), (4, 8)]
     """
     times = -(-wanted // max(1, len(parts)))
     found = []
     for start, stop in parts:
-        batches = [(at, min(at + batch_size, stop)) for at in range(start, stop, batch_size)]
-        step = -(-len(batches) // times)
-        found += [batches[at : at + step] for at in range(0, len(batches), step)]
+        batches = -(-(stop - start) // batch_size)
+        step = batch_size * -(-batches // times)
+        found += [(at, min(at + step, stop)) for at in range(start, stop, step)]
     return found
 
 
 def _told(error: BaseException) -> ClipvizError | str:
-    """An error of ours as it is, of another the last line; of what a worker raised where one did."""
+    """An error of ours as it is, of another the line that names it; of what a worker raised where one did."""
     cause: BaseException = error
     while isinstance(inner := getattr(cause, "cause", None) or cause.__cause__, BaseException):
         cause = inner
     if isinstance(cause, ClipvizError):
         return cause
-    lines = [line.strip() for line in str(cause).splitlines() if line.strip()]
-    return lines[-1].removesuffix(".")[:400] if lines else type(cause).__name__
+    lines = [line.strip() for line in str(cause).splitlines() if line.strip()] or [type(cause).__name__]
+    named = [line for line in lines if _NAMED.match(line)]  # Ray's texts hold tracebacks, and advice after them
+    return (named or lines)[-1].removesuffix(".")[:400]
 
 
 def _answers(where: str, port: int) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import logging
+import os
 import shutil
 import tempfile
 from bisect import bisect_right
@@ -28,7 +29,7 @@ from .ray_driver import DONE, HEAD_DIED, Job, drive, end_cluster
 from .ray_worker import SentModel
 
 logger = logging.getLogger(__name__)
-SILENCE = 120.0  # seconds without a result after which a log line says so
+SILENCE = 300.0  # seconds without a result after which a log line says so
 AGAIN = "run the same again, which does what is missing."
 
 
@@ -66,7 +67,7 @@ def over_ray(
         return
     with ExitStack() as stack:
         # short, because the paths of sockets in it may have no more than 107 characters
-        folder = tempfile.mkdtemp(prefix="clipviz-ray-", dir="/tmp" if Path("/tmp").is_dir() else None)
+        folder = tempfile.mkdtemp(prefix=f"clipviz-ray-{os.getpid()}-", dir="/tmp" if Path("/tmp").is_dir() else None)
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
         job = Job(
             decoder, sent(model, Path(folder) / "model"), Image.MAX_IMAGE_PIXELS, [(p.start, p.stop) for p in parts],

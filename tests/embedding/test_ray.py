@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import pickle
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +16,7 @@ from clipviz.embedding import Embeddings, embed
 from clipviz.embedding.decoding import Decoder, Fact
 from clipviz.embedding.ray_driver import MARK, stretches
 from clipviz.embedding.ray_engine import refuse_blindness, sent
+from clipviz.embedding.ray_worker import lean
 from clipviz.errors import DataError, InputError, ModelError
 from clipviz.model.pixels import preparation
 
@@ -38,11 +40,11 @@ kill = _benchmark()
 
 
 def remains() -> list[str]:
-    """Processes of local clusters, wherever they hang, and their folders."""
+    """Processes of the local clusters that this one had started, wherever they hang."""
     found = []
     for path in Path("/proc").glob("[0-9]*/environ"):
         try:
-            if f"{MARK}=".encode() in path.read_bytes():
+            if f"{MARK}=/tmp/clipviz-ray-{os.getpid()}-".encode() in path.read_bytes():
                 found.append((path.parent / "cmdline").read_bytes().decode())
         except OSError:
             continue
@@ -115,13 +117,21 @@ def test_what_cannot_be_asked_for_is_told(shared, tmp_path, tiny, monkeypatch):
     assert not (tmp_path / "store").exists()
 
 
-def test_a_read_is_a_part_or_less_where_there_are_few():
+def test_a_read_is_a_part_or_whole_batches_of_one_where_there_are_few():
     parts = [(0, 100), (100, 150)]
-    assert stretches(parts, 32, 2) == [[(0, 32), (32, 64), (64, 96), (96, 100)], [(100, 132), (132, 150)]]
-    assert stretches(parts, 32, 4)[:2] == [[(0, 32), (32, 64)], [(64, 96), (96, 100)]]
-    assert [batch for read in stretches(parts, 32, 99) for batch in read] == [
-        batch for read in stretches(parts, 32, 1) for batch in read
-    ]
+    assert stretches(parts, 32, 2) == parts
+    assert stretches(parts, 32, 4) == [(0, 64), (64, 100), (100, 132), (132, 150)]
+    assert stretches(parts, 32, 99) == [(0, 32), (32, 64), (64, 96), (96, 100), (100, 132), (132, 150)]
+
+
+def test_a_worker_reads_parquet_without_its_ids(shared):
+    whole = clipviz.open_source(shared / "data/tiny-imagenet/val-00.parquet")
+    for source in (whole, whole.select(range(5, 50)), whole.select([1, 7, len(whole) - 1])):
+        there = pickle.loads(pickle.dumps(lean(source)))
+        assert len(there) == len(source)
+        for place in (0, len(source) - 1):
+            assert there.bytes(place) == source.bytes(place) and there.stamp(place) == source.stamp(place)
+    assert len(pickle.dumps(lean(whole))) < len(whole) < len(pickle.dumps(whole)) / 10
 
 
 def test_a_model_travels_as_safetensors_and_is_refused_where_it_arrives_as_another(tmp_path, model, other_model):
