@@ -138,7 +138,9 @@ def explainers(
 @click.option("--half", type=click.Choice(["all", "dev", "report"]), default="report", show_default=True,
               help="report: the pictures for figures; dev: those for choices.")  # fmt: skip
 @click.option("--method", default=None, help="How to look. Default: what `detect` does.")
-@click.option("--threshold", type=float, default=None, help="The score below which no box is kept.")
+@click.option("--threshold", type=float, default=None,
+              help="The score below which no box is kept. Default: all are, and dev gives one.")  # fmt: skip
+@click.option("--prior", type=click.Path(path_type=Path), default=None, help="JSON of a BoxPrior. Default: none.")
 @click.option("--calibration", type=click.Choice(["isotonic", "platt"]), default="isotonic", show_default=True)
 @click.option("--dev", type=click.IntRange(0), default=500, show_default=True, help="Pictures for choices.")
 @click.option("--rivals/--no-rivals", default=True, show_default=True, help="The whole picture and a central box.")

@@ -2,6 +2,6 @@
 
 from .detections import Detection, Detections
 from .prior import BoxPrior
-from .verb import detect
+from .verb import EVERY_BOX, THRESHOLD, detect
 
-__all__ = ["BoxPrior", "Detection", "Detections", "detect"]
+__all__ = ["EVERY_BOX", "THRESHOLD", "BoxPrior", "Detection", "Detections", "detect"]

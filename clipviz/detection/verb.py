@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from tqdm import tqdm
 
 THRESHOLD = 0.1  # a margin: of drawn scenes without the named thing, one in ten has a box at it
+EVERY_BOX = -2.0  # as a threshold: no margin is lower
 
 
 def detect(

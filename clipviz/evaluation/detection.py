@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
+from ..detection import EVERY_BOX, THRESHOLD, BoxPrior
 from ..errors import DataError, InputError
 from ..sources import Source, half_of
 from .boxes.calibration import METHODS, Calibration, calibration_error, fit_calibration
@@ -78,10 +80,11 @@ def detection(
 
     ``box`` is the column of boxes, one or a list a picture (see `read_boxes`), ``box_inclusive`` where x1 and y1 are
     the last pixel. ``ask`` says which labels are looked for: "truth", those that are there (GT-known); "all"; or a
-    column with a list a picture. ``method``, ``threshold``, ``prior`` and ``options`` go to `detect`. With
-    half="report", ``dev`` pictures of the other half give the calibration ("isotonic" or "platt"), the threshold of
-    precision and recall (the best F1) and the central box; else there are none. The ``rivals``, the whole picture and
-    a central box, are scored by the cosine of what lies in them to ``templates``.
+    column with a list a picture. ``method``, ``prior`` (a `BoxPrior` or the path of one) and ``options`` go to
+    `detect`. AP takes every box; precision, recall and false alarms those at or above ``threshold``, and where it is
+    named no others are looked at. With half="report", ``dev`` pictures of the other half give the calibration
+    ("isotonic" or "platt"), a threshold that is not named (the best F1; else that of `detect`) and the central box.
+    The ``rivals``, the whole picture and a central box, are scored by cosine to ``templates``.
     """
     if calibration not in METHODS:
         raise InputError(f"calibration={calibration!r} is not {' or '.join(map(repr, METHODS))}; take one of them.")
@@ -89,16 +92,20 @@ def detection(
         raise InputError(f"dev={dev!r} is no count of pictures: pass a whole number, 0 for none.")
     labels = labels_for(question.labels, question.whole, question.truth)
     how: dict[str, Any] = {"box": box, "truth": question.truth, "inclusive": box_inclusive, "ask": ask}
-    asking = {"method": method, "threshold": threshold, "prior": prior, **(options or {})}
+    if isinstance(prior, str | os.PathLike):
+        prior = BoxPrior.load(os.fspath(prior))
+    kept_from = EVERY_BOX if threshold is None else threshold
+    asking = {"method": method, "threshold": kept_from, "prior": prior, **(options or {})}
     chosen = _choices(question, labels, how, asking, dev, calibration)
     seen = _detected(question, pose(question.source, labels, **how), labels, asking)
     asked = seen.asked
+    operating = next((t for t in (threshold, chosen.threshold) if t is not None), THRESHOLD)
     name = str(seen.about.get("method", "detect"))
     entrants = {name: seen.found}
     if rivals:
         entrants |= _rivals(question, asked, labels, templates, chosen.centre)
     table = summarise_boxes(
-        entrants, asked.truth, asked=asked.pairs, sizes=asked.sizes, candidates=seen.found, threshold=chosen.threshold,
+        entrants, asked.truth, asked=asked.pairs, sizes=asked.sizes, candidates=seen.found, threshold=operating,
         resamples=resamples, seed=question.seed,
     )  # fmt: skip
     tables = judged(seen.found, asked.truth, asked.pairs)
@@ -120,8 +127,8 @@ def detection(
         provenance=about_run(
             question, question.source, labels_sha256=labels.fingerprint, labels=len(labels), key=labels.key, box=box,
             box_inclusive=box_inclusive, ask=ask, pictures=len(tables.images), truths=len(tables.truth),
-            detection={k: v for k, v in seen.about.items() if k not in _OWN}, threshold=seen.threshold,
-            dev=chosen.pictures, chosen_threshold=chosen.threshold,
+            detection={k: v for k, v in seen.about.items() if k not in _OWN}, threshold=float(operating),
+            kept_from=seen.threshold, dev=chosen.pictures, chosen_threshold=chosen.threshold,
             calibration=chosen.calibration.to_dict() if chosen.calibration else None,
             centre=list(chosen.centre) if chosen.centre else None, rivals=list(entrants)[1:],
             templates=[templates] if isinstance(templates, str) else list(templates), resamples=resamples,
@@ -161,10 +168,11 @@ def _detected(question: Question, asked: Asked, labels: Labels, asking: Mapping[
     import pandas as pd
     from tqdm.auto import tqdm
 
-    from ..detection.verb import detect
+    from ..detection import detect
 
     named = dict(zip(keys_of(labels).values(), (names[0] for names in labels.names), strict=True))
-    parts, failed, notes, threshold = [], [], [], -np.inf
+    parts, threshold = [], -np.inf
+    failed, notes = list[tuple[str, str]](), list[str]()
     about: Mapping[str, Any] = {}
     groups = asked.groups()
     given = {name: value for name, value in asking.items() if value is not None}

@@ -10,9 +10,8 @@ from click.testing import CliRunner, Result
 
 import clipviz
 from clipviz.cli import main
+from clipviz.detection import BoxPrior
 from clipviz.evaluation import BoxEvaluation
-
-pytest.importorskip("clipviz.detection.verb", reason="the verb `detect` is not here yet")
 
 
 def run(*arguments: object) -> Result:
@@ -41,10 +40,12 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_does_what_the_function_does(model: Path, data: Path, tmp_path: Path) -> None:
     out = [tmp_path / f"out/x{suffix}" for suffix in (".json", ".html")]
-    options = ("--half", "all", "--ask", "all", "--resamples", 20, "--no-rivals")
+    prior = BoxPrior.fit([[8, 8, 40, 40]], (64, 64), "one box").save(tmp_path / "prior.json")
+    options = ("--half", "all", "--ask", "all", "--resamples", 20, "--no-rivals", "--prior", prior)
     result = run(data, "--model", model, *options, *(part for path in out for part in ("--out", path)))
     assert result.exit_code == 0, result.output
-    same = clipviz.evaluate(data, task="detection", model=clipviz.load(model), ask="all", resamples=20, rivals=False)
+    same = clipviz.evaluate(data, task="detection", model=clipviz.load(model), ask="all", resamples=20, rivals=False,
+                            prior=prior)  # fmt: skip
     written = clipviz.Evaluation.load(out[0])
     assert isinstance(written, BoxEvaluation) and repr(written) == repr(same)
     assert dict(written.provenance) == dict(same.provenance)
@@ -56,6 +57,7 @@ def test_does_what_the_function_does(model: Path, data: Path, tmp_path: Path) ->
     [
         (("--out", "x.xlsx"), ".json, .csv, .html, .png"),
         (("--label", "a=red", "--labels", "x.json"), "give one of them"),
+        (("--prior", "nowhere.json"), "load what BoxPrior.save wrote"),
         (("--half", "all", "--box", "bix"), "Did you mean 'box'?"),
     ],
 )

@@ -10,12 +10,11 @@ import pandas as pd
 import pytest
 
 import clipviz
+from clipviz.detection import THRESHOLD, BoxPrior
 from clipviz.errors import DataError, InputError
 from clipviz.evaluation import BoxEvaluation
 from clipviz.evaluation.boxes import alarms, central_boxes, coco_metrics, localisation_metrics, localise
 from clipviz.sources import half_of
-
-pytest.importorskip("clipviz.detection.verb", reason="the verb `detect` is not here yet")
 
 LABELS = ["a red circle", "a blue square", "a green star", "a yellow triangle"]
 
@@ -48,7 +47,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def result(folder: Path) -> BoxEvaluation:
     labels = LABELS + [name for name in _there(folder) if name not in LABELS][:4]
     found = clipviz.evaluate(folder, labels, task="detection", model=clipviz.load(), half="report", ask="all",
-                             resamples=50)  # fmt: skip
+                             resamples=50, method="grid", options={"cells": 4, "sizes": (2, 3)})  # fmt: skip
     assert isinstance(found, BoxEvaluation)
     return found
 
@@ -74,9 +73,12 @@ def test_the_figures_are_those_of_the_boxes(result: BoxEvaluation) -> None:
     assert result["GT-known", "whole picture"] == pytest.approx(
         localisation_metrics(localise(whole, truth, asked=asked))["GT-known"]
     )
-    empty = alarms(found, truth, asked=asked)
+    assert found["score"].min() < result.provenance["threshold"], "AP takes all boxes, the threshold only some"
+    empty = alarms(found, truth, asked=asked, threshold=result.provenance["threshold"])
     if len(empty):
         assert result["false alarms"] == empty["alarm"].mean()
+    high = found[found["score"] >= result.provenance["threshold"]]
+    assert result["precision at the threshold"] == high["right"].mean()
     assert {"whole picture", "centre box"} <= set(result.table["method"])
 
 
@@ -85,7 +87,7 @@ def test_choices_come_from_dev_and_are_told(result: BoxEvaluation) -> None:
     assert about["half"] == "report" and 0 < about["dev"] <= sum(half_of(f"s{i}.png") == "dev" for i in range(16))
     assert about["ask"] == "all" and about["box_inclusive"] is False and len(about["centre"]) == 2
     assert len(about["labels_sha256"]) == len(about["data"]["fingerprint"]) == 64
-    assert about["detection"] and about["threshold"] is not None
+    assert about["detection"] and about["threshold"] == about["chosen_threshold"] and about["kept_from"] == -2
     if about["calibration"]:
         assert result.found["probability"].between(0, 1).all()
 
@@ -106,15 +108,27 @@ def test_there_and_back(result: BoxEvaluation, tmp_path: Path) -> None:
     assert "AP50" in result.save(tmp_path / "x.html").read_text(encoding="utf-8")
 
 
-def test_what_is_there_is_asked_of_each_picture_by_default(folder: Path) -> None:
+def test_what_is_there_is_asked_of_each_picture_by_default(folder: Path, tmp_path: Path) -> None:
     source = clipviz.evaluation.boxes.open_boxes(folder).select(range(1, 4))
-    found = clipviz.evaluate(source, task="detection", model=clipviz.load(), resamples=20, rivals=False)
+    prior = BoxPrior.fit([[8, 8, 40, 40]], (96, 96), "one box")
+    found = clipviz.evaluate(source, task="detection", model=clipviz.load(), resamples=20, rivals=False,
+                             prior=prior.save(tmp_path / "prior.json"))  # fmt: skip
     assert isinstance(found, BoxEvaluation)
     there = set(zip(found.truth["image"], found.truth["label"], strict=True))
     assert set(zip(found.found["image"], found.found["label"], strict=True)) <= there
     assert found.provenance["calibration"] is None and found.provenance["dev"] == 0
     assert any("On all pictures" in note for note in found.notes)
     assert set(found.table["method"]) == {found.detector}
+    assert found.provenance["detection"]["prior"] == prior.provenance
+    assert found.provenance["threshold"] == THRESHOLD, "that of detect, where no dev gives one"
+
+
+def test_a_named_threshold_is_the_one_that_is_used(folder: Path) -> None:
+    found = clipviz.evaluate(folder, LABELS, task="detection", model=clipviz.load(), half="report", ask="all",
+                             resamples=20, rivals=False, threshold=0.05, method="grid",
+                             options={"cells": 3, "sizes": 2})  # fmt: skip
+    about = found.provenance
+    assert about["threshold"] == about["kept_from"] == 0.05 and (found.found["score"] >= 0.05).all()
 
 
 @pytest.mark.parametrize(
@@ -124,6 +138,7 @@ def test_what_is_there_is_asked_of_each_picture_by_default(folder: Path) -> None
         ({"box": "boxes"}, DataError, "Did you mean 'box'"),
         ({"calibration": "none"}, InputError, "isotonic"),
         ({"dev": -1}, InputError, "no count of pictures"),
+        ({"prior": "nowhere.json"}, DataError, "BoxPrior.save"),
         ({"bxo": "box"}, InputError, "takes no option 'bxo'"),
     ],
 )

@@ -20,7 +20,7 @@ _NOTE = (
     "boxes a label (COCO's, by pycocotools); GT-known: the highest box of the given label overlaps a truth by 0.5; "
     "top-1 localisation: and it is the highest of the picture; MaxBoxAccV2: GT-known over IoU 0.3, 0.5, 0.7; mean best "
     "IoU: each truth with its best box; oracle: the best candidate overlaps by 0.5; false alarms: pictures with a box "
-    "where nothing that was asked is there (lower is better). Limits: 95 %, from resampled pictures."
+    "at the threshold where nothing that was asked is there (lower is better). Limits: 95 %, from resampled pictures."
 )
 
 

@@ -81,9 +81,10 @@ def summarise_boxes(
 
     ``entrants`` are name -> found boxes, the detector first and then its rivals; ``asked`` and the tables are those of
     `judged`, ``sizes`` id -> (width, height). ``candidates`` are what the detector chose from, for its oracle;
-    ``threshold`` is where its precision and recall are told. AP and AR are pycocotools'. ``ci_low`` and ``ci_high``
-    are 95 % limits from ``resamples`` of the pictures, NaN for AP and AR by size; ``difference`` is the detector minus
-    this rival, on the same resamples. ``n`` counts truths, pictures with a label, boxes, or pictures for false alarms.
+    ``threshold`` is where its precision, recall and false alarms are told. AP and AR are pycocotools'. ``ci_low`` and
+    ``ci_high`` are 95 % limits from ``resamples`` of the pictures, NaN for AP and AR by size; ``difference`` is the
+    detector minus this rival, on the same resamples. ``n`` counts truths, pictures with a label, boxes, or pictures for
+    false alarms.
     """
     import pandas as pd
 
@@ -132,7 +133,8 @@ def _entrant(
     at = np.array([place[picture] for picture in tables.found["image"]], np.int64)
     there = np.bincount([place[picture] for picture in tables.truth["image"]], minlength=len(place)).astype(float)
     if (there == 0).any():
-        alarm = np.bincount(at, minlength=len(place)) > 0
+        high = at if threshold is None else at[score >= threshold]
+        alarm = np.bincount(high, minlength=len(place)) > 0
         empty = there == 0
         means[ALARMS, ALL] = _Share((alarm & empty).astype(float), empty.astype(float), int(empty.sum()))
     if threshold is not None:
