@@ -23,7 +23,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from ..errors import ClipvizError
+from ..errors import ClipvizError, InputError
 from .decoding import Decoder
 from .ray_worker import Encoder, SentModel, lean, read
 
@@ -95,7 +95,12 @@ def _join(job: Job) -> tuple[str, int]:
     import ray
 
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
-    if not local:
+    if job.address is not None:
+        where, _, port = job.address.rpartition(":")
+        if port.isdigit() and not _answers(where.strip("[]"), int(port)):  # Ray would try for minutes
+            raise InputError(
+                f"No Ray cluster answers at address={job.address!r}; start one with ray start --head, or leave it out."
+            )
         ray.init(address=job.address, **quiet)
     for attempt in range(STARTS if local else 0):
         cores = os.cpu_count() or 1
