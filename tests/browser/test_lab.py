@@ -276,6 +276,54 @@ def test_a_person_moves_through_the_layers_and_sets_texts_against_each_other(lab
     assert not ours, "\n".join(ours)
 
 
+def test_a_person_looks_for_things(lab, page, tmp_path):
+    from playwright.sync_api import expect
+
+    expect.set_options(timeout=ANSWER_MS)
+    said = []
+    page.on("console", lambda m: m.type == "error" and said.append(f"{m.text} ({m.location.get('url', '')})"))
+    page.on("pageerror", lambda error: said.append(f"uncaught: {error}"))
+    page.set_default_timeout(ANSWER_MS)
+    panel = open_and_run(page, lab, tmp_path / "work" / "03_detection.ipynb")
+    panel.scroll_into_view_if_needed()
+    figure, head = panel.locator("img.clipviz-figure"), panel.locator(".clipviz-head")
+    expect(head).to_contain_text("clipviz-tiny, patches")
+    expect(panel).to_contain_text("a pizza: nothing here")
+    page.screenshot(path=tmp_path / "1-boxes.png")
+
+    # a higher threshold, by the keyboard: another drawing
+    old = figure.get_attribute("src")
+    panel.get_by_role("slider").focus()
+    panel.get_by_role("slider").press("End")
+    expect(head).to_contain_text("No boxes")
+    expect(figure).not_to_have_attribute("src", old)
+    panel.get_by_role("slider").press("Home")
+    expect(head).not_to_contain_text("No boxes")
+
+    # other labels, another way, and the map of one label
+    panel.get_by_label("Labels", exact=True).fill("a green circle\na red bar")
+    panel.get_by_label("Labels", exact=True).blur()
+    expect(panel).to_contain_text("a green circle: ")
+    panel.get_by_label("Method", exact=True).select_option("grid: a crop for each window")
+    expect(head).to_contain_text("clipviz-tiny, grid")
+    old = figure.get_attribute("src")
+    panel.get_by_label("Patches", exact=True).select_option("3 x 3 cells alone")
+    expect(figure).not_to_have_attribute("src", old)
+    old = figure.get_attribute("src")
+    panel.get_by_label("Map", exact=True).select_option("a green circle")
+    expect(figure).not_to_have_attribute("src", old)
+    page.screenshot(path=tmp_path / "2-map.png")
+    panel.get_by_label("Labels", exact=True).fill("")
+    panel.get_by_label("Labels", exact=True).blur()
+    expect(panel.get_by_role("alert")).to_contain_text("No label is given")
+    expect(figure).to_have_class(re.compile("clipviz-stale"))
+    page.screenshot(path=tmp_path / "3-no-label.png")
+
+    assert page.locator(".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.error']").count() == 0
+    ours = [line for line in said if not LABS_OWN.search(line)]
+    assert not ours, "\n".join(ours)
+
+
 def small_picture(folder):
     from PIL import Image
 
