@@ -39,9 +39,11 @@ class BoxPrior:
         shares = np.asarray(self.shares, dtype=np.float64)
         if shares.shape != (len(rectangles()),) or not np.isfinite(shares).all() or (shares < 0).any():
             raise InputError(f"A prior has a share of {len(rectangles())} rectangles, none below 0: use BoxPrior.fit.")
-        if not shares.sum() > 0:
+        total = shares.sum()
+        if not total > 0:
             raise InputError("A prior's shares sum to 0: use BoxPrior.fit.")
-        object.__setattr__(self, "shares", shares / shares.sum())
+        # What sums to 1 but for rounding stays as it is: a prior that was saved is the same to the bit.
+        object.__setattr__(self, "shares", shares if abs(total - 1) < 1e-9 else shares / total)
 
     @classmethod
     def fit(cls, boxes: ArrayLike, sizes: ArrayLike, about: str = "") -> BoxPrior:
