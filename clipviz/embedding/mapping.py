@@ -140,5 +140,11 @@ def _umap(vectors: Floats, seed: int) -> Doubles:
         ) from None
     if len(vectors) <= _UMAP_NEIGHBOURS:
         raise InputError(f"UMAP wants more than {_UMAP_NEIGHBOURS} rows, got {len(vectors)}; take method='pca'.")
-    found = umap.UMAP(n_neighbors=_UMAP_NEIGHBOURS, metric="cosine", random_state=seed, n_jobs=1).fit_transform(vectors)
-    return np.asarray(found, dtype=np.float64)
+    import torch
+
+    fit = umap.UMAP(n_neighbors=_UMAP_NEIGHBOURS, metric="cosine", random_state=seed, n_jobs=1)
+    threads = torch.get_num_threads()
+    try:
+        return np.asarray(fit.fit_transform(vectors), dtype=np.float64)
+    finally:
+        torch.set_num_threads(threads)  # numba sets those of all that share its OpenMP, and leaves them so

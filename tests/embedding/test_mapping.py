@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from sklearn.decomposition import PCA
 
 from clipviz import plots
@@ -89,7 +90,9 @@ def test_the_figure_says_how_much_it_shows(store: Embeddings) -> None:
 @pytest.mark.slow  # its network of neighbours is compiled when it is first used
 def test_umap_keeps_the_clouds_apart_and_claims_no_more(store: Embeddings, require: Require) -> None:
     require(find_spec("umap"), "umap-learn")
+    threads = torch.get_num_threads()
     figure = store.select("group == group").plot(color="group", method="umap")
+    assert torch.get_num_threads() == threads  # or whatever is computed after a map is rounded otherwise
     drawn = figure.axes[0].collections
     points = np.concatenate([part.get_offsets() for part in drawn])
     truth = np.concatenate([[part.get_facecolor()[0].tobytes()] * len(part.get_offsets()) for part in drawn])
