@@ -51,7 +51,7 @@ class BoxFinder(Small):
         self.picture = picture.picture if isinstance(picture, Look) else open_image(picture)
         self.found: Detections | None = None
         self.labels = widgets.Textarea(
-            value="\n".join([labels] if isinstance(labels, str) else list(labels)), rows=3, continuous_update=False,
+            value="\n".join([labels] if isinstance(labels, str) else list(labels)), rows=4, continuous_update=False,
             placeholder="a label a line, then click elsewhere", description="Labels",
             layout=widgets.Layout(**WIDE), style=_LABEL,
         )  # fmt: skip
@@ -128,9 +128,9 @@ class BoxFinder(Small):
             return self._answer()  # after an error, the slider asks anew
         every, found = self.found, self.found.at(max(self.threshold.value, self.found.threshold))
         label = self.shown.index - 1  # by its place: a label may be called as the first entry is
-        drawn = found.plot(evidence=found.labels[label] if label >= 0 else None)
-        self.figure.value = plots.png(drawn, dpi=_DPI)
-        self.title.value, self.notes.value = _title(found), _told(found, every)
+        asked = found.labels[label] if label >= 0 else None
+        self.figure.value = plots.png(found.plot(evidence=asked), dpi=_DPI)
+        self.title.value, self.notes.value = _title(found, asked), _told(found, every)
 
     def _failed(self) -> None:
         self.found = None
@@ -147,11 +147,13 @@ def _sizes(method: str) -> tuple[list[tuple[str, Any]], Any]:
     return [*_SHARES.items()], 8
 
 
-def _title(found: Detections) -> str:
-    number = len(found) or "No"
+def _title(found: Detections, asked: str | None) -> str:
+    """How many boxes there are, and how many of them are drawn where that is one label's alone."""
+    number = f"{len(found) or 'No'} box{'' if len(found) == 1 else 'es'}"
+    if asked is not None:
+        number += f", {(found.table['label'] == asked).sum()} of them {asked}"
     return (
-        f'<p class="clipviz-head"><b>{number} box{"" if len(found) == 1 else "es"}</b>'
-        f"<span>{escape(found.model)}, {escape(found.method)}</span></p>"
+        f'<p class="clipviz-head"><b>{escape(number)}</b><span>{escape(found.model)}, {escape(found.method)}</span></p>'
     )
 
 

@@ -69,6 +69,7 @@ def test_the_threshold_and_the_map_draw_and_ask_nothing(panel, passes):
     assert len(panel.detections) == 0 and "No boxes" in panel.title.value
     assert panel.notes.value.count("nothing here (the best reaches") == 2
     panel.shown.value = "a cat"
+    assert "0 of them a cat" in panel.title.value
     assert len({first, second, bytes(panel.figure.value)}) == 3
     assert passes == [] and panel.found is every and panel.error is None
 
