@@ -70,7 +70,7 @@ def _by_prior(
     size, rows = np.array([*picture.size, *picture.size]), []
     weights = []
     for j, evidence in enumerate(maps.values):
-        boxes, worth = prior.choose(evidence, per_label)
+        boxes, worth = prior.choose(evidence, per_label, asked.labels[j])
         rows += [(box * size, j, 0.0, "map and prior") for box in boxes]
         weights += (worth / worth[0]).tolist()
     found = gathered(rows)

@@ -22,14 +22,14 @@ def test_every_rectangle_once() -> None:
     assert rectangles().min() == 0 and rectangles().max() == SIDE
 
 
-def test_fit_counts_by_the_fourth_power_of_the_overlap() -> None:
+def test_fit_counts_by_the_eighth_power_of_the_overlap() -> None:
     boxes, sizes = np.array([[3, 4, 20, 31], [0, 0, 64, 32.0]]), np.array([[64, 32], [64, 32]])
     expected = np.zeros(1296)
     for box, (width, height) in zip(boxes, sizes, strict=True):
         cells = box / np.array([width, height, width, height]) * SIDE
-        near = np.array([iou(cells, other) ** 4 for other in rectangles()])
+        near = np.array([iou(cells, other) ** 8 for other in rectangles()])
         expected += near / near.sum()
-    expected += expected.sum() * 1e-6
+    expected += 1e-6 * expected.mean()  # no rectangle is impossible
     found = BoxPrior.fit(boxes, (64, 32), "two")
     np.testing.assert_allclose(found.shares, expected / expected.sum(), rtol=1e-9)
     assert (found.n, found.about) == (2, "two") and repr(found) == "BoxPrior(n=2, about='two')"
@@ -70,10 +70,25 @@ def test_the_evidence_moves_the_box_and_a_map_without_any_leaves_it() -> None:
     assert np.isfinite(flat).all() and (flat[:2] < flat[2:]).all()
 
 
+def test_a_label_has_its_own_boxes_and_some_of_all() -> None:
+    boxes = [[0, 0, 16, 16]] * 200 + [[32, 32, 64, 64]] * 200
+    prior = BoxPrior.fit(boxes, (64, 64), labels=["left"] * 200 + ["right"] * 200)
+    flat = np.zeros((4, 4))
+    for label, box in (("left", [0, 0, 2, 2]), ("right", [4, 4, 8, 8])):
+        assert iou(prior.choose(flat, label=label)[0][0] * SIDE, np.array(box)) >= 0.5
+    np.testing.assert_array_equal(prior.choose(flat, label="other")[0], prior.choose(flat)[0])
+    single = BoxPrior.fit(boxes[:200], (64, 64)).shares
+    mixed = 200 * single + 20 * prior.shares  # 20 boxes' worth of all
+    np.testing.assert_allclose(prior.of_label["left"], mixed / mixed.sum(), rtol=1e-4, atol=1e-9)
+    with pytest.raises(InputError, match="pass one for each box"):
+        BoxPrior.fit(boxes, (64, 64), labels=["left"])
+
+
 def test_there_and_back(tmp_path: Path) -> None:
-    prior = BoxPrior.fit([[8, 8, 40, 40]], (64, 64), "one")
+    prior = BoxPrior.fit([[8, 8, 40, 40]], (64, 64), "one", labels=["a dog"])
     again = BoxPrior.load(prior.save(tmp_path / "prior.json"))
     np.testing.assert_array_equal(again.shares, prior.shares)
+    np.testing.assert_array_equal(again.of_label["a dog"], prior.of_label["a dog"])
     assert again.provenance == prior.provenance != BoxPrior.fit([[9, 8, 40, 40]], (64, 64), "one").provenance
 
 
