@@ -56,8 +56,8 @@ class Job:
 
 def drive(job: Job, out: Connection) -> None:
     """Do ``job``; send (start, (facts, notes, vectors)) of each batch in any order, then DONE, or why not."""
-    for kind in (signal.SIGINT, signal.SIGTERM):  # who started this is told too, and ends it
-        signal.signal(kind, signal.SIG_IGN)
+    os.setpgrp()  # a signal to the group of who started this must not end the cluster before the part in hand is done
+    _heed_nothing()
     with open(os.path.join(job.folder, "driver.log"), "ab", buffering=0) as log:
         os.dup2(log.fileno(), 1)
         os.dup2(log.fileno(), 2)
@@ -65,6 +65,7 @@ def drive(job: Job, out: Connection) -> None:
     head: tuple[str, int] | None = None
     try:
         head = _join(job)
+        _heed_nothing()  # Ray has put its own in place
         threading.Thread(target=_leave_with_head, args=(*head, PATIENCE[job.address is None]), daemon=True).start()
         for start, content in _results(job):
             out.send((start, content))
@@ -78,6 +79,11 @@ def drive(job: Job, out: Connection) -> None:
     import ray
 
     ray.shutdown()
+
+
+def _heed_nothing() -> None:
+    for kind in (signal.SIGINT, signal.SIGTERM):  # who started this is told too, and ends it
+        signal.signal(kind, signal.SIG_IGN)
 
 
 def _join(job: Job) -> tuple[str, int]:
