@@ -52,7 +52,7 @@ def patches(
         raise InputError(f"explainer_options={explainer_options!r} are no options by name: pass such as {{'k': 1}}.")
     name = default_explainer(asked.model)  # which refuses a model without patches
     name = name if explainer is None else explainer
-    chosen = _offsets(OFFSETS.get(name, OTHER_OFFSETS) if offsets is None else offsets)
+    chosen = _offsets(OFFSETS.get(str(name), OTHER_OFFSETS) if offsets is None else offsets)
     levels, notes = seen_at(asked, picture, name, explainer_options or {}, smallest, most, bar)
     evidence, frame = together(levels)
     maps = ScoreMaps(evidence, frame)
@@ -129,8 +129,10 @@ def way_of(name: str | None, options: Mapping[str, Any]) -> Callable[..., Answer
 def told(way: Callable[..., Answer], model: Model, options: Mapping[str, Any]) -> dict[str, str]:
     """Every option of a way as it was used, those that nobody named too, for the provenance."""
     used = {**_defaults(way), **options}
-    if "explainer" in used and used["explainer"] is None:
-        used["explainer"] = default_explainer(model)
+    if "explainer" in used:
+        used["explainer"] = default_explainer(model) if used["explainer"] is None else used["explainer"]
+        if used["offsets"] is None:
+            used["offsets"] = OFFSETS.get(str(used["explainer"]), OTHER_OFFSETS)
     return {name: repr(value) for name, value in used.items()}
 
 
