@@ -63,8 +63,7 @@ def detect(
             raise InputError(f"The option {key!r} is none of the method: leave --option {key}=... out.")
         given[key] = value
     given["prior"] = None if prior is None else clipviz.BoxPrior.load(prior)
-    given["progress"] = len(images) > 1 or images[0].is_dir()
-    found = clipviz.detect(_opened(images), asked, model=open_model(name), **given)
+    found = clipviz.detect(_opened(images), asked, model=open_model(name), progress=True, **given)
     if not found.images:
         raise InputError(f"No picture could be opened, the first: {found.failed[0][1]}")
     for box in list(found)[:_SHOWN]:
