@@ -79,10 +79,14 @@ def seen_at(
 
 
 def _finer(model: Model, size: int) -> Model:
-    """``model`` at a larger input, made once and kept with it."""
+    """``model`` at a larger input, made once and kept with it; all but the positions are the same tensors."""
     kept: dict[int, Model] = model.__dict__.setdefault("_finer", {})
     if size not in kept:
-        kept[size] = at_size(model, size)
+        kept[size] = large = at_size(model, size)
+        own = dict(model.clip.named_parameters())
+        for name, parameter in large.clip.named_parameters():
+            if own[name].shape == parameter.shape:
+                parameter.data = own[name].data
     return kept[size]
 
 

@@ -10,11 +10,11 @@ from PIL import Image
 
 import clipviz
 from clipviz.detection.asking import Asked
-from clipviz.detection.levels import Level, default_explainer, seen_at, standardised, together
+from clipviz.detection.levels import Level, _finer, default_explainer, seen_at, standardised, together
 from clipviz.detection.pyramid import level
 from clipviz.errors import ModelError
 from clipviz.explanation.neutral import NEUTRAL
-from clipviz.model import Model
+from clipviz.model import Model, at_size
 
 
 def test_standardised_and_together_against_loops() -> None:
@@ -53,6 +53,16 @@ def test_each_square_has_the_margin_of_its_own_picture(vit: Model, picture: Imag
     squares = [drawn.crop((x, y, x + 32, y + 32)) for x, y in first.tiles]
     expected = asked.margins(torch.from_numpy(vit.encode_images(squares)))
     np.testing.assert_allclose(levels[0].margins, expected, atol=1e-6)
+
+
+def test_a_finer_model_costs_no_second_copy_of_the_weights(vit: Model, resnet: Model, picture: Image.Image) -> None:
+    for model in (vit, resnet):
+        finer, own = _finer(model, 2 * model.image_size), {p.data_ptr() for p in model.clip.parameters()}
+        apart = [name for name, p in finer.clip.named_parameters() if p.data_ptr() not in own]
+        assert len(apart) == 1 and "position" in apart[0]
+        expected = at_size(model, 2 * model.image_size).encode_images([picture])
+        assert np.array_equal(finer.encode_images([picture]), expected)
+        assert _finer(model, 2 * model.image_size) is finer
 
 
 def test_who_shows_patches(vit: Model, resnet: Model, other: Model) -> None:
