@@ -2,6 +2,6 @@
 
 from .detections import Detection, Detections
 from .prior import BoxPrior
-from .verb import EVERY_BOX, THRESHOLD, detect
+from .verb import EVERY_BOX, default_threshold, detect
 
-__all__ = ["EVERY_BOX", "THRESHOLD", "BoxPrior", "Detection", "Detections", "detect"]
+__all__ = ["EVERY_BOX", "BoxPrior", "Detection", "Detections", "default_threshold", "detect"]

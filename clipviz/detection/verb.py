@@ -27,7 +27,8 @@ from .ways import told, way_of
 if TYPE_CHECKING:
     from tqdm import tqdm
 
-THRESHOLD = 0.1  # a margin: of drawn scenes without the named thing, one in ten has a box at it
+THRESHOLD = 0.0  # a margin: as much like the label as like a background; a model's card may name a measured one
+CARD_KEY = "detection_threshold"
 EVERY_BOX = -2.0  # as a threshold: no margin is lower
 
 
@@ -53,8 +54,8 @@ def detect(
     "patches" (default), dense scores by any explainer (``explainer``, ``offsets``, ``rescore``, ``smallest``, the side
     in pixels of the smallest thing of interest); "windows" that share one pass; "grid", crops of a 7 x 7 grid
     (``cells``, ``sizes``). A score is the cosine with the label less the mean cosine with the ``background`` texts, so
-    "nothing here" is an answer; boxes under ``threshold`` are not kept. ``prior`` is a `BoxPrior` of where things tend
-    to be; without one there is none. At most ``per_label`` boxes a label.
+    "nothing here" is an answer; boxes under ``threshold`` (that of the model's card, else 0) are not kept. ``prior`` is
+    a `BoxPrior` of where things tend to be; without one there is none. At most ``per_label`` boxes a label.
 
     A picture that cannot be opened, or takes too many squares, is listed in ``.failed``. Raises InputError, PromptError
     or ModelError.
@@ -70,7 +71,7 @@ def detect(
     asked = Asked(model, labels, background, strict)
     for note in asked.notes:
         warnings.warn(note, ClipvizWarning, stacklevel=2)
-    least = THRESHOLD if threshold is None else float(threshold)
+    least = default_threshold(model) if threshold is None else float(threshold)
     rows: list[Any] = []
     names, sizes, origins, maps, failed, notes = [], [], [], [], [], list(asked.notes)
     for name, given, holder in _each([data] if alone else data, progress and not alone):
@@ -122,6 +123,17 @@ def detect(
             "prior": None if prior is None else prior.provenance,
         },
     )  # fmt: skip
+
+
+def default_threshold(model: Model) -> float:
+    """The score under which `detect` keeps no box where none is named: of the model's card, where one was measured.
+
+    That of clipviz-tiny leaves under a tenth of the drawn scenes that lack the named thing with a box; how high scores
+    go without the thing differs from model to model, and for those without such a figure it is 0.
+    """
+    named = model.card.get(CARD_KEY)
+    known = isinstance(named, int | float) and not isinstance(named, bool) and EVERY_BOX <= named <= -EVERY_BOX
+    return float(named) if known else THRESHOLD  # type: ignore[arg-type]
 
 
 def _check(threshold: Any, prior: Any, per_label: Any) -> None:

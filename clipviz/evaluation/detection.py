@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from ..detection import EVERY_BOX, THRESHOLD, BoxPrior
+from ..detection import EVERY_BOX, BoxPrior, default_threshold
 from ..errors import DataError, InputError
 from ..sources import Source, half_of
 from .boxes.calibration import METHODS, Calibration, calibration_error, fit_calibration
@@ -99,7 +99,7 @@ def detection(
     chosen = _choices(question, labels, how, asking, dev, calibration)
     seen = _detected(question, pose(question.source, labels, **how), labels, asking)
     asked = seen.asked
-    operating = next((t for t in (threshold, chosen.threshold) if t is not None), THRESHOLD)
+    operating = next((t for t in (threshold, chosen.threshold) if t is not None), default_threshold(question.model))
     name = str(seen.about.get("method", "detect"))
     entrants = {name: seen.found}
     if rivals:

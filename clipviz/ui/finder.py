@@ -9,8 +9,7 @@ from typing import Any
 import ipywidgets as widgets
 
 from .. import plots
-from ..detection import Detections, detect
-from ..detection.verb import THRESHOLD
+from ..detection import Detections, default_threshold, detect
 from ..detection.ways import way_of
 from ..errors import InputError, PromptError
 from ..images import open_image
@@ -45,9 +44,9 @@ class BoxFinder(Small):
         super().__init__(picture, model)
         method = "patches" if method is None else method
         way_of(method, {})
-        least = THRESHOLD if threshold is None else threshold
+        least = default_threshold(self.model) if threshold is None else threshold
         if not -2 <= least <= 2:
-            raise InputError(f"threshold={threshold!r} is no score: pass a number such as {THRESHOLD}.")
+            raise InputError(f"threshold={threshold!r} is no score: pass a number such as 0.1.")
         self.picture = picture.picture if isinstance(picture, Look) else open_image(picture)
         self.found: Detections | None = None
         self.labels = widgets.Textarea(

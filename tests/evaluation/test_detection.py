@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 import clipviz
-from clipviz.detection import THRESHOLD, BoxPrior
+from clipviz.detection import BoxPrior, default_threshold
 from clipviz.errors import DataError, InputError
 from clipviz.evaluation import BoxEvaluation
 from clipviz.evaluation.boxes import alarms, central_boxes, coco_metrics, localisation_metrics, localise
@@ -120,7 +120,7 @@ def test_what_is_there_is_asked_of_each_picture_by_default(folder: Path, tmp_pat
     assert any("On all pictures" in note for note in found.notes)
     assert set(found.table["method"]) == {found.detector}
     assert found.provenance["detection"]["prior"] == prior.provenance
-    assert found.provenance["threshold"] == THRESHOLD, "that of detect, where no dev gives one"
+    assert found.provenance["threshold"] == default_threshold(clipviz.load()), "that of detect, where no dev gives one"
 
 
 def test_a_named_threshold_is_the_one_that_is_used(folder: Path) -> None:
