@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,11 +24,22 @@ from .windows import SHARES, by_windows
 if TYPE_CHECKING:
     from tqdm import tqdm
 
-# Standard deviations that are taken off the evidence before the best box is searched, chosen on dev pictures: maps that
-# gather in a few cells want less than broad ones.
-OFFSETS = {"head_decomposition": (0.2,), "relevance": (0.2,)}
-OTHER_OFFSETS = (0.7,)
-RESCORED = 3
+
+@dataclass(frozen=True)
+class Tuning:
+    """What an explainer's maps bear, chosen on dev pictures: maps that gather in a few cells want a smaller offset.
+
+    ``offsets`` in standard deviations, ``rescore`` boxes a label seen again as crops, and the smallest thing of
+    interest as the ``parts``-th of the picture's short side.
+    """
+
+    offsets: tuple[float, ...]
+    rescore: int
+    parts: int
+
+
+TUNED = {"head_decomposition": Tuning((0.2,), 0, 12), "relevance": Tuning((0.2,), 0, 12)}
+OTHERS = Tuning((0.7,), 5, 8)
 Answer = tuple[Candidates, ScoreMaps, tuple[str, ...]]
 
 
@@ -41,18 +53,21 @@ def patches(
     explainer: str | None = None,
     explainer_options: Mapping[str, Any] | None = None,
     offsets: Sequence[float] | None = None,
-    rescore: int = RESCORED,
+    rescore: int | None = None,
     smallest: float | None = None,
     most: int = MOST_TILES,
 ) -> Answer:
     """Dense evidence of the picture at several sizes, the best boxes in it, and a crop of the best few of a label."""
-    if isinstance(rescore, bool) or not isinstance(rescore, int) or rescore < 0:
+    if rescore is not None and (isinstance(rescore, bool) or not isinstance(rescore, int) or rescore < 0):
         raise InputError(f"rescore={rescore!r} is no number of boxes a label: pass 0 for none, or a whole number.")
     if explainer_options is not None and not isinstance(explainer_options, Mapping):
         raise InputError(f"explainer_options={explainer_options!r} are no options by name: pass such as {{'k': 1}}.")
     name = default_explainer(asked.model)  # which refuses a model without patches
     name = name if explainer is None else explainer
-    chosen = _offsets(OFFSETS.get(str(name), OTHER_OFFSETS) if offsets is None else offsets)
+    tuned = TUNED.get(str(name), OTHERS)
+    chosen = _offsets(tuned.offsets if offsets is None else offsets)
+    rescore = tuned.rescore if rescore is None else rescore
+    smallest = max(1.0, min(picture.size) / tuned.parts) if smallest is None else smallest
     levels, notes = seen_at(asked, picture, name, explainer_options or {}, smallest, most, bar)
     evidence, frame = together(levels)
     maps = ScoreMaps(evidence, frame)
@@ -131,8 +146,13 @@ def told(way: Callable[..., Answer], model: Model, options: Mapping[str, Any]) -
     used = {**_defaults(way), **options}
     if "explainer" in used:
         used["explainer"] = default_explainer(model) if used["explainer"] is None else used["explainer"]
+        tuned = TUNED.get(str(used["explainer"]), OTHERS)
         if used["offsets"] is None:
-            used["offsets"] = OFFSETS.get(str(used["explainer"]), OTHER_OFFSETS)
+            used["offsets"] = tuned.offsets
+        if used["rescore"] is None:
+            used["rescore"] = tuned.rescore
+        if used["smallest"] is None:
+            used["smallest"] = f"1/{tuned.parts} of the short side"
     return {name: repr(value) for name, value in used.items()}
 
 
