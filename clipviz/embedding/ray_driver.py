@@ -30,8 +30,7 @@ from .ray_worker import Encoder, SentModel, lean, read
 DONE, HEAD_DIED = "done", 86  # the last word, and the exit code that says so
 BLOCK = 16 * 2**20  # bytes that one read gives at a time: three batches of 32 pictures of 224 pixels
 STORE, STORE_PER_WORKER = 256 * 2**20, 128 * 2**20  # bytes of a local cluster's object store
-MARK = "CLIPVIZ_RAY"  # in the environment of all processes of a local cluster: its folder
-STARTS = 3  # a busy machine may take longer over the first start than Ray waits
+STARTS = 4  # a busy machine may take longer over a start than the 30 s that Ray waits
 _NAMED = re.compile(r"[\w.]+(Error|Exception|Exit)(\([\w.]+\))?: ")
 PATIENCE = {True: 2.0, False: 30.0}  # seconds in which the head does not answer: of a local cluster, of another
 
@@ -92,7 +91,6 @@ def _join(job: Job) -> tuple[str, int]:
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     if local:
         os.environ.update(
-            {MARK: job.folder},
             OMP_NUM_THREADS="1",
             RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER="0",  # Ray's own switch to 127.0.0.1, whatever the system
             RAY_agent_register_timeout_ms="120000",
@@ -121,6 +119,7 @@ def _join(job: Job) -> tuple[str, int]:
             break
         except Exception:
             ray.shutdown()
+            end_cluster(job.folder)  # Ray forgets what it had started, which would slow down the next start
             if attempt == STARTS - 1:
                 raise
     where, _, port = ray.get_runtime_context().gcs_address.rpartition(":")
@@ -242,9 +241,19 @@ def _leave_with_parent(folder: str) -> None:
 
 def end_cluster(folder: str) -> None:
     """End what is left of the local cluster in ``folder``, where the system tells: agents outlive a killed head."""
-    mark = f"{MARK}={folder}".encode()
-    for _ in range(3):  # what is being started meanwhile
-        for about in Path("/proc").glob("[0-9]*/environ"):
+    end = time.monotonic() + 10
+    while (left := [pid for pid in users(folder) if pid != os.getpid()]) and time.monotonic() < end:
+        for pid in left:
             with suppress(OSError):
-                if mark in about.read_bytes().split(b"\0"):
-                    os.kill(int(about.parent.name), signal.SIGKILL)
+                os.kill(pid, signal.SIGKILL)
+        time.sleep(0.05)  # until they are gone, and what they were starting meanwhile
+
+
+def users(folder: str) -> list[int]:
+    """The processes that have a file in ``folder`` open, as all of a local cluster have: their logs are there."""
+    found = []
+    for fds in Path("/proc").glob("[0-9]*/fd"):
+        with suppress(OSError):
+            if any(os.readlink(fd).startswith(folder) for fd in fds.iterdir()):
+                found.append(int(fds.parent.name))
+    return found

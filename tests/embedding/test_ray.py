@@ -14,7 +14,7 @@ import pytest
 import clipviz
 from clipviz.embedding import Embeddings, embed
 from clipviz.embedding.decoding import Decoder, Fact
-from clipviz.embedding.ray_driver import MARK, stretches
+from clipviz.embedding.ray_driver import stretches, users
 from clipviz.embedding.ray_engine import refuse_blindness, sent
 from clipviz.embedding.ray_worker import lean
 from clipviz.errors import DataError, InputError, ModelError
@@ -39,16 +39,10 @@ def _benchmark():
 kill = _benchmark()
 
 
-def remains() -> list[str]:
-    """Processes of the local clusters that this one had started, wherever they hang."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*/environ"):
-        try:
-            if f"{MARK}=/tmp/clipviz-ray-{os.getpid()}-".encode() in path.read_bytes():
-                found.append((path.parent / "cmdline").read_bytes().decode())
-        except OSError:
-            continue
-    return found
+def remains() -> list[int | Path]:
+    """Processes of the local clusters that this one had started, wherever they hang, and their folders."""
+    folder = f"/tmp/clipviz-ray-{os.getpid()}-"
+    return [*users(folder), *Path("/tmp").glob(f"{Path(folder).name}*")]
 
 
 @pytest.fixture(scope="module")
