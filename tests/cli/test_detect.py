@@ -19,13 +19,6 @@ def run(*arguments: object) -> Result:
     return CliRunner().invoke(main, [str(a) for a in arguments])
 
 
-@pytest.fixture
-def picture(tmp_path: Path) -> Path:
-    (tmp_path / "pictures").mkdir()
-    clipviz.synth.scenes(1, seed=5)[0].picture.save(tmp_path / "pictures" / "scene.png")
-    return tmp_path / "pictures" / "scene.png"
-
-
 def test_it_does_what_the_function_does(picture: Path, tmp_path: Path) -> None:
     out, table = tmp_path / "out" / "x.json", tmp_path / "x.csv"
     asked = ("a red circle", "a blue square")

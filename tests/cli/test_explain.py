@@ -16,13 +16,6 @@ def run(*arguments: object) -> Result:
     return CliRunner().invoke(main, [str(a) for a in arguments])
 
 
-@pytest.fixture
-def picture(tmp_path: Path) -> Path:
-    (tmp_path / "pictures").mkdir()
-    clipviz.synth.scenes(1, seed=5)[0].picture.save(tmp_path / "pictures" / "scene.png")
-    return tmp_path / "pictures" / "scene.png"
-
-
 def test_explain_does_what_the_function_does(picture: Path, tmp_path: Path) -> None:
     out = tmp_path / "out" / "x.npz"
     texts = ("--text", "a red circle", "--text", "a blue square")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from PIL import Image
 
 import clipviz
 import clipviz.ui
@@ -12,19 +11,8 @@ from clipviz.errors import ClipvizError, InputError, PromptError
 from clipviz.ui import box_finder, finder
 from clipviz.ui.finder import ALONE
 
-from .test_panel import pixels, save_model
+from .test_panel import pixels
 from .test_small import images, widgets_of
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    return clipviz.load(save_model(tmp_path_factory.mktemp("models") / "small"))
-
-
-@pytest.fixture(scope="module")
-def picture():
-    noise = np.random.default_rng(3).integers(0, 255, (5, 8, 3), dtype=np.uint8)
-    return Image.fromarray(noise).resize((80, 50), Image.Resampling.BICUBIC)
 
 
 @pytest.fixture

@@ -7,25 +7,13 @@ import warnings
 import ipywidgets
 import numpy as np
 import pytest
-from PIL import Image
 
 import clipviz
 import clipviz.ui
 from clipviz.errors import ClipvizError, InputError, PromptError
 from clipviz.ui import depth_slider, two_texts
 
-from .test_panel import pixels, save_model
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    return clipviz.load(save_model(tmp_path_factory.mktemp("models") / "small"))
-
-
-@pytest.fixture(scope="module")
-def picture():
-    noise = np.random.default_rng(3).integers(0, 255, (5, 8, 3), dtype=np.uint8)
-    return Image.fromarray(noise).resize((80, 50), Image.Resampling.BICUBIC)
+from .test_panel import pixels
 
 
 @pytest.fixture
