@@ -168,8 +168,7 @@ def photographs_league(name: str, shared: Path, count: int | None) -> None:
     share = max(np.arange(0.1, 0.95, 0.05), key=lambda at: top_hits(dev, cam_boxes(dev, model, at)).mean())
     fixed = lambda box: pd.DataFrame([(s.id, s.asked[0].text, 0.0, *box) for s in some], columns=COLUMNS)  # noqa: E731
     plain, learnt = found_in(some, model), found_in(some, model, prior=prior)
-    blind = BoxPrior(prior.shares, prior.n, prior.about, prior.of_label)
-    of_label = [blind.choose(np.zeros((8, 8)), label=s.asked[0].text)[0][0] * TILE for s in some]
+    of_label = [prior.choose(np.zeros((8, 8)), label=s.asked[0].text)[0][0] * TILE for s in some]
     entrants = {
         "patches": plain, "patches with prior": learnt, "whole picture": fixed((0, 0, TILE, TILE)),
         f"central box {centre_of(prior).tolist()}": fixed(centre_of(prior)),

@@ -53,16 +53,14 @@ def default_explainer(model: Model) -> str:
 
 
 def seen_at(
-    asked: Asked, picture: Image, explainer: str, options: Mapping[str, Any], smallest: float | None, most: int,
+    asked: Asked, picture: Image, explainer: str, options: Mapping[str, Any], smallest: float, most: int,
     bar: tqdm[Any] | None = None,
 ) -> tuple[list[Level], tuple[str, ...]]:  # fmt: skip
     """Every `Level` of a picture, the whole of it first, and notes of what was left out.
 
-    ``smallest`` is the side in pixels of the smallest thing of interest, an eighth of the picture's short side where it
-    is None. The whole picture is seen at a finer grid than the model's own where that has under 14 cells a side.
+    ``smallest`` is the side in pixels of the smallest thing of interest. Where one square shows all that there is to
+    see, the whole picture is seen at a finer grid too, if the model's own has under 14 cells a side.
     """
-    if smallest is None:
-        smallest = max(1.0, min(picture.size) / 8)
     model = asked.model
     cell = model.image_size // model.grid[0]
     plan = pyramid(picture.size, model.image_size, cell, smallest=smallest, most=most)

@@ -74,8 +74,9 @@ def patches(
     if prior is not None:
         return _by_prior(asked, prior, maps, picture, levels, per_label), maps, notes
     found = proposed(evidence, frame, levels, chosen, per_label)
-    found = kept_apart(found, max(per_label, rescore), -np.inf)
-    return judged(asked, picture, found, max(rescore, 1)) if rescore else found, maps, notes
+    if rescore:  # what overlaps a better one is not worth a crop; the caller sets the rest apart, once
+        found = judged(asked, picture, kept_apart(found, rescore, -np.inf), rescore)
+    return found, maps, notes
 
 
 def _by_prior(

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from ..model import Model
 
 NAME, VERSION = "clipviz embeddings", 1
-KINDS = ("images", "texts")
 # What makes two models one: the same picture gets the same vector. The name by which it was loaded is no part of it.
 SAME = (
     "weights_sha256", "activation", "image_size", "embed_dim", "mean", "std", "interpolation", "fill", "precision",

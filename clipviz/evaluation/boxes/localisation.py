@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 RIGHT = 0.5  # of overlap: "Where is it?" is answered
 DELTAS = (0.3, 0.5, 0.7)  # the overlaps of MaxBoxAccV2
 ITEMS = ("image", "label", "truths", "boxes", "score", "top_iou", "best_iou", "oracle_iou", "first")
-METRICS = ("GT-known", "top-1 localisation", "MaxBoxAccV2", "mean best IoU", "oracle")
 
 
 def localise(
