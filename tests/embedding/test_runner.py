@@ -54,7 +54,8 @@ def test_the_vectors_are_the_models_whoever_decodes(shared, tmp_path, tiny):
     batches = np.split(np.array(source.ids), starts[1:])
     of = {item.id: item.image for item in whole}
     want = [tiny.encode_images([of[id] for id in batch if id in of]) for batch in batches]
-    np.testing.assert_array_equal(done.to_numpy(), np.concatenate(want))
+    # not to the bit: a processor's kernels may sum a batch in another order when a worker beside it changes the threads
+    np.testing.assert_allclose(done.to_numpy(), np.concatenate(want), rtol=0, atol=1e-6)
     assert dict(done.failed).keys() == wrong.keys()
     with (tmp_path / "a" / "failed.csv").open(newline="", encoding="utf-8") as file:
         told = {row["id"]: row["reason"] for row in csv.DictReader(file)}
