@@ -9,21 +9,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..errors import SpecError, nearest
+from .metric import METRICS
 
 if TYPE_CHECKING:
     from .spec import AuditSpec
 
 # What is compared -> what the table appends to the metric's name.
-COMPARISONS = {
+ENDINGS = {
     "share": "", "value": "", "difference": "_difference", "ratio": "_ratio", "gap": "_gap", "worst": "_worst",
     "against_best": "_against_best", "difference_adjusted": "_difference_adjusted",
 }  # fmt: skip
-METRICS = (
-    "share", "mean_probability", "margin", "accuracy", "balanced_accuracy", "false_positive_rate",
-    "false_negative_rate", "above_threshold", "skew", "association",
-)  # fmt: skip
 SIDES = ("value", "ci_low", "ci_high")
-_FULL = {metric + ending: (metric, ending) for metric in METRICS for ending in COMPARISONS.values()}
+_FULL = {metric + ending: (metric, ending) for metric in METRICS for ending in ENDINGS.values()}
 _BOUND = re.compile(r"\s*(?P<path>.+?)\s*(?P<op><=|>=|<|>)\s*(?P<number>[-+0-9.eE]+)\s*(?P<percent>%?)\s*", re.S)
 _EXAMPLE = '"crime-related.race.gap.ci_low > 0.05"'
 
@@ -86,7 +83,7 @@ def parse_bound(text: str) -> Bound:
             f"The bound {text!r} does not name its side before {found['op']!r}: end the name with .value, .ci_low "
             f"(fails when it is shown) or .ci_high (fails unless it is shown to be safe), such as {_EXAMPLE}."
         )
-    known = [*COMPARISONS, *_FULL]
+    known = [*ENDINGS, *_FULL]
     places = [i for i, (part, quoted) in enumerate(parts[:-1]) if i and not quoted and part in known]
     if not places or places[0] > 2:
         got = parts[min(2, len(parts) - 2)][0]
@@ -96,7 +93,7 @@ def parse_bound(text: str) -> Bound:
         )
     at = places[0]
     word = parts[at][0]
-    metric, ending = ("", COMPARISONS[word]) if word in COMPARISONS else _FULL[word]
+    metric, ending = ("", ENDINGS[word]) if word in ENDINGS else _FULL[word]
     if word == "share":
         metric = "share"
     by = parts[1][0] if at == 2 else ""
@@ -131,9 +128,9 @@ def computed(metrics: Iterable[Any]) -> list[str]:
     for metric in metrics:
         found[metric.metric] = None
         for comparison in metric.compare:
-            found[metric.metric + COMPARISONS.get(comparison, f"_{comparison}")] = None
+            found[f"{metric.metric}_{comparison.replace(' ', '_')}"] = None
             if comparison == "difference":
-                found[f"{metric.metric}_difference_adjusted"] = found[f"{metric.metric}_against_best"] = None
+                found[f"{metric.metric}_difference_adjusted"] = None
     return list(found)
 
 

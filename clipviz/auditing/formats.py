@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from .bounds import METRICS
+from .metric import METRICS
 
 _PLAIN = ("margin", "skew", "association")
 

@@ -8,16 +8,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import SpecError, nearest
-from .bounds import METRICS, Bound, parse_bound
+from .bounds import Bound, parse_bound
 from .formats import figure, shown
+from .metric import METRICS
+from .tally import WRITTEN
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from .result import Audit
     from .spec import AuditSpec
-
-WRITTEN = "as written"
 
 
 class BoundResult(NamedTuple):
