@@ -103,12 +103,15 @@ def parse_bound(text: str) -> Bound:
 
 def check_bound(bound: Bound, spec: AuditSpec) -> None:
     """SpecError where ``bound`` asks for what ``spec`` does not compute, as far as that is known without the data."""
-    names = dict.fromkeys(label.name or label.text for label in spec.labels)
-    names |= dict.fromkeys(label.category for label in spec.labels if label.category)
-    columns = [*spec.groups.columns, *(_crossing(c) for c in spec.groups.crossings)]
-    every = {*names, *columns, "overall", "all", "all labels"}
-    if bound.name not in every:
-        raise SpecError(f"The bound {bound.text!r} names {bound.name!r}, no label or category. "
+    from .spec_checks import asked
+
+    if spec.part:
+        return  # of a spec that was checked as a whole
+    names = dict.fromkeys(name for metric in spec.metrics for _, name in asked(spec, metric))
+    names |= dict.fromkeys(one for one in spec.sets if one)
+    columns = [*spec.groups.columns, *(" x ".join(crossing) for crossing in spec.groups.crossings)]
+    if bound.name not in names:
+        raise SpecError(f"The bound {bound.text!r} names {bound.name!r}, of which this spec computes nothing. "
                         f"{nearest(bound.name, names)}")  # fmt: skip
     if bound.by and bound.by not in columns:
         raise SpecError(f"The bound {bound.text!r} names the column {bound.by!r}. {nearest(bound.by, columns)}")
@@ -139,10 +142,6 @@ def _fits(bound: Bound, name: str) -> bool:
     if bound.metric:
         return name == bound.metric + bound.ending
     return name in METRICS if not bound.ending else any(name == metric + bound.ending for metric in METRICS)
-
-
-def _crossing(crossing: Any) -> str:
-    return crossing if isinstance(crossing, str) else " x ".join(crossing)
 
 
 def _parts(path: str, text: str) -> list[tuple[str, bool]]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import SpecError, nearest
@@ -12,12 +13,14 @@ from .bounds import Bound, parse_bound
 from .formats import figure, shown
 from .metric import METRICS
 from .tally import WRITTEN
+from .verdicts import barred_names
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from .result import Audit
-    from .spec import AuditSpec
+
+NOBODY: Mapping[tuple[str, str], str] = MappingProxyType({})
 
 
 class BoundResult(NamedTuple):
@@ -69,33 +72,23 @@ def gate(audit: Audit) -> GateResult:
 
     >>> gate(clipviz.audit("faces/", "fairface_denigration", model=m)).broken  # doctest: +SKIP
     """
-    return hold(audit.spec.gate.fail_if, audit.table, unknown(audit.spec, audit.competence))
+    return hold(audit.spec.gate.fail_if, audit.table, barred_names(audit.spec, audit.competence))
 
 
-def hold(fail_if: Iterable[str | Bound], table: pd.DataFrame, barred: Collection[str] = ()) -> GateResult:
-    """Hold bounds against a table; ``barred`` are the names of labels and categories that get no gate."""
+def hold(
+    fail_if: Iterable[str | Bound], table: pd.DataFrame, barred: Mapping[tuple[str, str], str] = NOBODY
+) -> GateResult:
+    """Hold bounds against a table; ``barred`` are (level, name) of what gets no gate, with the reason."""
     written = table[table["variant"] == WRITTEN]
     bounds = (bound if isinstance(bound, Bound) else parse_bound(bound) for bound in fail_if)
     return GateResult(tuple(_held(bound, written, barred) for bound in bounds))
 
 
-def unknown(spec: AuditSpec, competence: pd.DataFrame) -> frozenset[str]:
-    """Labels that the model does not know, and the categories of which it knows no label."""
-    from .competence import barred
-
-    labels = barred(competence)
-    members: dict[str, list[str]] = {}
-    for label in spec.labels:
-        if label.category:
-            members.setdefault(label.category, []).append(label.name or label.text)
-    return frozenset(labels) | {name for name, of in members.items() if labels.issuperset(of)}
-
-
-def _held(bound: Bound, table: pd.DataFrame, barred: Collection[str]) -> BoundResult:
+def _held(bound: Bound, table: pd.DataFrame, barred: Mapping[tuple[str, str], str]) -> BoundResult:
     row = _row(bound, table)
     subject = _subject(row)
-    if bound.name in barred:
-        told = f"{subject}: not applicable, for nothing shows that the model knows what {bound.name!r} means."
+    if reason := barred.get((str(row["level"]), bound.name)):
+        told = f"{subject}: not applicable, for {reason}."
         return BoundResult(bound, math.nan, False, told, False)
     value = float(row[bound.side])
     metric = str(row["metric"])
