@@ -7,6 +7,7 @@ import operator
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from numbers import Real
+from pathlib import Path
 from typing import Any, overload
 
 import numpy as np
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ..errors import InputError, nearest
+from ..files import replace, write
 from .avatar_look import RGB, Look, draw_look, paint
 from .avatar_parts import Pen, back_hair, front_hair, ground, head, head_points, stethoscope, tie, torso
 
@@ -68,11 +70,19 @@ class Avatars(Sequence[Avatar]):
     def __getitem__(self, i: int | slice) -> Avatar | list[Avatar]:
         if isinstance(i, slice):
             return [self[k] for k in range(*i.indices(self.n))]
-        rng, group, attribute = self._lots(i)
-        return _draw(draw_look(rng), self.size, group, attribute)
+        return self.draw(*self.drawn(i))
 
     def __iter__(self) -> Iterator[Avatar]:
         return (self[i] for i in range(self.n))
+
+    def drawn(self, i: int) -> tuple[Look, str, str]:
+        """The look, the group and the attribute of avatar ``i``, without its picture."""
+        rng, group, attribute = self._lots(i)
+        return draw_look(rng), group, attribute
+
+    def draw(self, look: Look, group: str, attribute: str) -> Avatar:
+        """An avatar of this size that looks as it is told to."""
+        return _draw(look, self.size, group, attribute)
 
     def _lots(self, i: int) -> tuple[np.random.Generator, str, str]:
         """The generator for the look, the group and the attribute of avatar ``i``, nothing being drawn yet."""
@@ -89,9 +99,22 @@ class Avatars(Sequence[Avatar]):
         """One row for each avatar, in order: id, group, attribute and the face's box."""
         rows = []
         for i in range(self.n):
-            rng, group, attribute = self._lots(i)
-            rows.append({"id": i, "group": group, "attribute": attribute, "box": _face(draw_look(rng), self.size)})
+            look, group, attribute = self.drawn(i)
+            rows.append({"id": i, "group": group, "attribute": attribute, "box": _face(look, self.size)})
         return rows
+
+    def save(self, folder: str | Path) -> Path:
+        """Write the pictures as PNG into ``folder``, and avatars.csv beside them, which `clipviz.open_source` reads.
+
+        Its columns: path, group, attribute, and the face's ``box`` as "[x0, y0, x1, y1]". The path of it is given.
+        """
+        folder, lines = Path(folder), ["path,group,attribute,box"]
+        folder.mkdir(parents=True, exist_ok=True)
+        for i, avatar in enumerate(self):
+            name, picture = f"{i:05d}.png", avatar.picture
+            replace(folder / name, lambda draft, picture=picture: picture.save(draft, "PNG"))
+            lines.append(f'{name},{avatar.group},{avatar.attribute},"{list(avatar.box)}"')
+        return write(folder / "avatars.csv", "\n".join(lines) + "\n")
 
 
 def avatars(
