@@ -6,6 +6,7 @@ import math
 import operator
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from numbers import Real
 from pathlib import Path
 from typing import Any, overload
@@ -111,8 +112,8 @@ class Avatars(Sequence[Avatar]):
         folder, lines = Path(folder), ["path,group,attribute,box"]
         folder.mkdir(parents=True, exist_ok=True)
         for i, avatar in enumerate(self):
-            name, picture = f"{i:05d}.png", avatar.picture
-            replace(folder / name, lambda draft, picture=picture: picture.save(draft, "PNG"))
+            name = f"{i:05d}.png"
+            replace(folder / name, partial(avatar.picture.save, format="PNG"))
             lines.append(f'{name},{avatar.group},{avatar.attribute},"{list(avatar.box)}"')
         return write(folder / "avatars.csv", "\n".join(lines) + "\n")
 
