@@ -3,7 +3,32 @@
 >>> html = page("A look", [Section("Pictures", Text("Where the model looks."))])
 """
 
-from clipviz.reporting.blocks import Block, Code, Notice, Picture, Provenance, Section, Table, Text
+from clipviz.reporting.blocks import (
+    Block,
+    Code,
+    Details,
+    Item,
+    Listing,
+    Notice,
+    Picture,
+    Provenance,
+    Section,
+    Table,
+    Text,
+)
 from clipviz.reporting.html import page
 
-__all__ = ["Block", "Code", "Notice", "Picture", "Provenance", "Section", "Table", "Text", "page"]
+__all__ = [
+    "Block",
+    "Code",
+    "Details",
+    "Item",
+    "Listing",
+    "Notice",
+    "Picture",
+    "Provenance",
+    "Section",
+    "Table",
+    "Text",
+    "page",
+]

@@ -105,7 +105,70 @@ class Provenance:
     caption: str = ""
 
 
-Block: TypeAlias = Text | Code | Notice | Picture | Table | Provenance
+@dataclass(frozen=True)
+class Item:
+    """One statement of a `Listing`, with a tag before it that says its kind in a word.
+
+    Parameters
+    ----------
+    text : a sentence or two. tag : such as "Found"; none where it is empty. note : below, small.
+    tone : how the tag looks; the word says it, the colour repeats it.
+    file : a file in the same folder as the page, or below it, that the text leads to.
+
+    >>> Item("Men are labelled so more often.", "Found", "strong").tag
+    'Found'
+    """
+
+    text: str
+    tag: str = ""
+    tone: Literal["strong", "warning", "good", "quiet"] = "quiet"
+    note: str = ""
+    file: str = ""
+
+    def __post_init__(self) -> None:
+        if self.tone not in ("strong", "warning", "good", "quiet"):
+            raise InputError(f"An item has no tone {self.tone!r}; give 'strong', 'warning', 'good' or 'quiet'.")
+        parts = self.file.replace("\\", "/").split("/")
+        if self.file and (parts[0] == "" or ".." in parts):
+            raise InputError(f"An item leads to {self.file[:80]!r}; give a file in the folder of the page.")
+
+
+@dataclass(frozen=True, init=False)
+class Listing:
+    """Items below each other.
+
+    >>> len(Listing(Item("One."), Item("Two.")).items)
+    2
+    """
+
+    items: tuple[Item, ...]
+
+    def __init__(self, *items: Item) -> None:
+        if any(not isinstance(item, Item) for item in items):
+            raise InputError("A listing holds Items; give Listing(Item('text'), ...).")
+        object.__setattr__(self, "items", items)
+
+
+@dataclass(frozen=True, init=False)
+class Details:
+    """Blocks that stay folded until a reader opens them; in print they are open.
+
+    >>> Details("All figures", Text("...")).summary
+    'All figures'
+    """
+
+    summary: str
+    blocks: tuple[Block, ...]
+
+    def __init__(self, summary: str, *blocks: Block) -> None:
+        _check_blocks(blocks, "Details")
+        if not summary.strip():
+            raise InputError("Details have no summary; say in a few words what they hold.")
+        object.__setattr__(self, "summary", summary)
+        object.__setattr__(self, "blocks", blocks)
+
+
+Block: TypeAlias = Text | Code | Notice | Picture | Table | Provenance | Listing | Details
 
 
 @dataclass(frozen=True, init=False)
@@ -120,14 +183,18 @@ class Section:
     blocks: tuple[Block, ...]
 
     def __init__(self, title: str, *blocks: Block) -> None:
-        for block in blocks:
-            if not isinstance(block, Text | Code | Notice | Picture | Table | Provenance):
-                raise InputError(
-                    f"A section cannot hold {type(block).__name__};"
-                    " give Text, Code, Notice, Picture, Table or Provenance."
-                )
+        _check_blocks(blocks, "A section")
         object.__setattr__(self, "title", title)
         object.__setattr__(self, "blocks", blocks)
+
+
+def _check_blocks(blocks: Iterable[object], what: str) -> None:
+    kinds = (Text, Code, Notice, Picture, Table, Provenance, Listing, Details)
+    for block in blocks:
+        if not isinstance(block, kinds):
+            named = ", ".join(kind.__name__ for kind in kinds[:-1])
+            holds = "cannot hold" if what != "Details" else "cannot fold"
+            raise InputError(f"{what} {holds} {type(block).__name__}; give {named} or {kinds[-1].__name__}.")
 
 
 @dataclass(frozen=True)

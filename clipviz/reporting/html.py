@@ -8,6 +8,7 @@ import io
 import itertools
 import re
 import unicodedata
+import urllib.parse
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -74,7 +75,7 @@ def page(
             date=date,
             lang=lang,
             footer=footer,
-            sections=[(s.title, _groups(s)) for s in listed],
+            sections=[(s.title, _groups(s.blocks)) for s in listed],
         )
     )
 
@@ -137,7 +138,7 @@ def _encoded(image: Any) -> bytes:
     return out.getvalue()
 
 
-def _groups(section: Section) -> list[tuple[str, list[Block]]]:
+def _groups(blocks: Iterable[Block]) -> list[tuple[str, list[Block]]]:
     """Blocks by kind, with neighbouring pictures together."""
 
     def key(item: tuple[int, Block]) -> tuple[str, int]:
@@ -146,7 +147,7 @@ def _groups(section: Section) -> list[tuple[str, list[Block]]]:
             return "gallery", -1
         return type(block).__name__.lower(), place
 
-    return [(kind, [b for _, b in items]) for (kind, _), items in itertools.groupby(enumerate(section.blocks), key)]
+    return [(kind, [b for _, b in items]) for (kind, _), items in itertools.groupby(enumerate(blocks), key)]
 
 
 @functools.cache
@@ -164,7 +165,10 @@ def _environment() -> Environment:
             _printable(value) if isinstance(value, str) and not hasattr(value, "__html__") else value
         ),
     )
-    made.filters.update(isolate=isolate, table_text=table_text, value_text=value_text, paragraphs=_paragraphs)
+    made.filters.update(
+        isolate=isolate, table_text=table_text, value_text=value_text, paragraphs=_paragraphs, groups=_groups,
+        address=_address,
+    )  # fmt: skip
     made.globals.update(data_uri=data_uri)
     made.tests["nested"] = lambda value: isinstance(value, Mapping)
     return made
@@ -172,6 +176,12 @@ def _environment() -> Environment:
 
 def _paragraphs(text: str) -> list[str]:
     return [part.strip() for part in re.split(r"\n\s*\n", text) if part.strip()]
+
+
+def _address(file: str) -> str:
+    """A file beside the page as an address: a colon or a question mark in its name is no part of the address."""
+    path = file.replace("\\", "/").encode("utf-8", "surrogateescape")
+    return "./" + urllib.parse.quote(path)
 
 
 def _printable(text: str) -> str:
