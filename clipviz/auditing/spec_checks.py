@@ -139,8 +139,9 @@ def _metrics(spec: AuditSpec) -> None:
         raise SpecError('The spec has no metrics; add [[metrics]] with metric = "share" and headline = true.')
     for metric in spec.metrics:
         if metric.set and metric.set not in spec.sets:
-            raise SpecError(f"The metric {metric.metric!r} is of the set {metric.set!r}. "
-                            f"{nearest(metric.set, [one for one in spec.sets if one] or ['(no label names a set)'])}")  # fmt: skip
+            named = [one for one in spec.sets if one]
+            hint = nearest(metric.set, named) if named else "No label names a set; leave it out."
+            raise SpecError(f"The metric {metric.metric!r} is of the set {metric.set!r}, which has no labels. {hint}")
         if spec.labels:
             _metric(metric, [label for label in spec.labels if metric.set in ("", label.set)])
     if spec.kind == "retrieval" and not any(metric.metric == "skew" for metric in spec.metrics):
