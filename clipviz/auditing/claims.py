@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 ALPHA = 0.05  # of any false verdict in a whole report
 KEY = ("metric", "level", "by", "name", "group", "reference")
+REST = "rest"  # the reference that is all other groups together
 _CLAIMS = ("_difference", "_gap")
 _ALONE = ("skew", "association")  # each figure is one of a group against chance
 
@@ -66,24 +67,49 @@ class Figure(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Figures:
-    """The figures of single groups in a table, by (metric, level, by, name, group, variant)."""
+    """The figures of single groups in a table: (metric, level, by, name, variant) -> group -> figure."""
 
-    found: dict[tuple[str, ...], Figure]
+    found: dict[tuple[str, ...], dict[str, Figure]]
 
     @classmethod
     def of(cls, table: pd.DataFrame) -> Figures:
         """All rows that compare nothing."""
-        names = ("metric", "level", "by", "name", "group", "variant")
+        names = ("metric", "level", "by", "name", "variant")
         metrics = table["metric"].to_numpy(object)
         alone = {m: base_of(m) == m for m in set(metrics.tolist())}
         single = np.fromiter((alone[m] for m in metrics), bool, len(metrics))
         numbers = table[["value", "ci_low", "ci_high", "n", "k"]].to_numpy(np.float64)[single]
         keys = zip(*(table[name].to_numpy(object)[single].tolist() for name in names), strict=True)
-        return cls({key: Figure(*row) for key, row in zip(keys, numbers.tolist(), strict=True)})
+        found: dict[tuple[str, ...], dict[str, Figure]] = {}
+        for key, group, row in zip(keys, table["group"].to_numpy(object)[single], numbers.tolist(), strict=True):
+            found.setdefault(key, {})[group] = Figure(*row)
+        return cls(found)
 
-    def get(self, metric: str, level: str, by: str, name: str, group: str, variant: str = WRITTEN) -> Figure | None:
-        """The figure of one group, where the table has it."""
-        return self.found.get((metric, level, by, name, group, variant))
+    def groups(self, metric: str, level: str, by: str, name: str, variant: str = WRITTEN) -> dict[str, Figure]:
+        """The figures of all groups that have pictures."""
+        return {g: f for g, f in self.found.get((metric, level, by, name, variant), {}).items() if f.n > 0}
+
+    def pair(
+        self, metric: str, level: str, by: str, name: str, group: str, reference: str, variant: str = WRITTEN
+    ) -> tuple[Figure, Figure] | None:
+        """The figures of a group and of its reference; None where the table does not hold both.
+
+        The rest has no row: it is put together from the other groups, where they are counts.
+        """
+        every = self.groups(metric, level, by, name, variant)
+        a = every.get(group)
+        b = every.get(reference) or (_rest(every, group) if reference == REST else None)
+        return None if a is None or b is None else (a, b)
+
+
+def _rest(every: dict[str, Figure], group: str) -> Figure | None:
+    """All groups but one, together; None for what is no count of pictures that count alike."""
+    others = [figure for name, figure in every.items() if name != group]
+    if not others or not _counted(np.array(others, np.float64)).all():
+        return None
+    k, n = sum(f.k for f in others), sum(f.n for f in others)
+    low, high = exact_limits(k, n)
+    return Figure(k / n, float(low), float(high), n, k)
 
 
 def pair_limits(pairs: list[tuple[Figure, Figure]], *, level: float) -> tuple[Floats, Floats, Floats]:

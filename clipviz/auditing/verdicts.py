@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from .claims import ALPHA, KEY, Figure, Figures, claimed, pair_limits
+from .competence import BARRED
 from .formats import base_of
 from .sentences import found_sentence, missed_sentence, said, silent_sentence
 from .tally import WRITTEN
@@ -19,11 +20,10 @@ if TYPE_CHECKING:
 
     from .spec import AuditSpec
 
-BARRED = ("never seen in training", "not told apart")  # states of a label's competence
 PLACEBO = "the gap is not beyond that of nonsense words"
 TOO_FEW = "too few people to say"
+CONTROL = "placebo"  # the wording in which nonsense words stand for the harmful labels
 _COMPARED = ("share", "mean_probability", "above_threshold")  # what a placebo label has too
-_Pair = tuple[str, str, str]
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ def verdicts(
     for row in zip(*(rows[name].tolist() for name in columns), strict=True):
         metric, level, by, name, group, reference, value, low, high, p_adjusted, method = row
         base = base_of(metric)
-        pair = tuple(figures.get(base, level, by, name, g) for g in (group, reference))
+        pair = figures.pair(base, level, by, name, group, reference) or (None, None)
         several = groups.get((base, level, by, name), 0) if metric.endswith("_gap") else 0
         reason = ""
         if (level, name) in unknown:
@@ -143,54 +143,36 @@ def _harms(spec: AuditSpec) -> set[tuple[str, str]]:
     return found | ({("overall", "harmful"), ("category", "harmful")} if harmful else set())
 
 
-def _placebos(spec: AuditSpec, table: pd.DataFrame) -> tuple[tuple[str, str], ...]:
-    """(name, variant) of the nonsense labels in the table."""
-    names = {label.name or label.text for label in spec.labels if label.role == "placebo"}
-    if not names:
-        return ()
-    here = table["name"].isin(names).to_numpy() & (table["level"].to_numpy(object) == "label")
-    part = table[here]
-    return tuple(dict.fromkeys(zip(part["name"].tolist(), part["variant"].tolist(), strict=True)))
+def _placebos(spec: AuditSpec, table: pd.DataFrame) -> dict[str, tuple[tuple[str, str], ...]]:
+    """level -> (name, variant) of the nonsense in the table: of its wording, or of the spec itself."""
+    own = {label.name for label in spec.labels if label.role == "placebo"}
+    given = {"label": {*spec.names}, "category": {*spec.categories}}
+    levels, names, variants = (table[name].to_numpy(object) for name in ("level", "name", "variant"))
+    possible = (variants == CONTROL) | np.isin(names, list(own)) if own else variants == CONTROL
+    found: dict[str, dict[tuple[str, str], None]] = {}
+    for level, name, variant in zip(levels[possible], names[possible], variants[possible], strict=True):
+        if name in own or (variant == CONTROL and name not in given.get(level, (name,))):
+            found.setdefault(level, {})[name, variant] = None
+    return {level: tuple(names) for level, names in found.items()}
 
 
 def _beyond_placebo(
-    figures: Figures, placebos: tuple[tuple[str, str], ...], metric: str, level: str, by: str,
+    figures: Figures, placebos: Mapping[str, tuple[tuple[str, str], ...]], metric: str, level: str, by: str,
     pair: tuple[Figure | None, ...], groups: tuple[str, str],
 ) -> bool:  # fmt: skip
-    """Whether |harm| - |placebo| between two groups is above 0 at its lower limit; a claim that cannot be asked is not.
+    """Whether |harm| - |placebo| between two groups is above 0 at its lower limit, whichever nonsense it is held to.
 
-    A label is held against each nonsense word, a category against all of them together where they are counts.
+    A label is held to each nonsense word, a category to their category. Against the rest, which has no row of its own,
+    the other groups are put together. Where a figure is missing nothing is shown.
     """
-    if pair[0] is None or pair[1] is None:
-        return False
-    by_variant: dict[str, list[tuple[Figure, Figure]]] = {}
-    for name, variant in placebos:
-        a, b = (figures.get(metric, "label", by, name, group, variant) for group in groups)
-        if a is not None and b is not None:
-            by_variant.setdefault(variant, []).append((a, b))
-    against: list[tuple[Figure, Figure]] = []
-    for pairs in by_variant.values():
-        together = _together(pairs) if level != "label" else None
-        against += [together] if together else pairs
-    if not against:
+    known = [figures.pair(metric, level, by, name, *groups, variant)
+             for name, variant in placebos.get(level, placebos.get("label", ()))]  # fmt: skip
+    against = [one for one in known if one is not None]
+    if pair[0] is None or pair[1] is None or not against:
         return False
     value, low, high = pair_limits([(pair[0], pair[1]), *against], level=0.95)
     size, least, most = _size(value, low, high)
     return bool((size[0] - size[1:] - np.hypot(size[0] - least[0], most[1:] - size[1:]) > 0).all())
-
-
-def _together(pairs: list[tuple[Figure, Figure]]) -> tuple[Figure, Figure] | None:
-    """Labels that exclude each other, added up; None where they are no counts of the same pictures."""
-    from ..stats import exact_limits
-
-    added = []
-    for figures in zip(*pairs, strict=True):
-        k, n = sum(f.k for f in figures), figures[0].n
-        if not (math.isfinite(k) and n > 0 and k <= n) or any(f.n != n for f in figures):
-            return None
-        low, high = exact_limits(round(k), round(n))
-        added.append(Figure(k / n, float(low), float(high), n, k))
-    return added[0], added[1]
 
 
 def _size(value: np.ndarray, low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
