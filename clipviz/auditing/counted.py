@@ -63,16 +63,24 @@ class Counted:
         found = stats.gap_limits(self.hits, self.counts, level=self.level)
         return Extremes(found.value, found.low, found.high, found.top, found.bottom, "simultaneous square-and-add")
 
+    def worst(self, low_is_worst: bool) -> Extremes:
+        worst = "lowest" if low_is_worst else "highest"
+        found = stats.worst_limits(self.hits, self.counts, level=self.level, worst=worst)
+        nobody = np.full(found.group.shape, -1)
+        return Extremes(found.value, found.low, found.high, found.group, nobody, "simultaneous Clopper-Pearson")
+
+    def against_best(self, low_is_worst: bool) -> Compared:
+        best = "highest" if low_is_worst else "lowest"
+        found = stats.against_best_limits(self.hits, self.counts, level=self.level, best=best)
+        return Compared(found.value, found.low, found.high, "simultaneous square-and-add")
+
     def pair_test(self, groups: Sequence[int], reference: int | None, draws: int, seed: int) -> Tested:
         hits, n, hits0, n0 = self._pairs(groups, reference)
-        p, moved = stats.independence_test(
-            np.stack([hits, hits0], axis=-1), np.stack([n, n0], axis=-1), permutations=draws, seed=seed
-        )
-        return tested(p, moved, draws)
+        both = np.stack([hits, hits0], axis=-1), np.stack([n, n0], axis=-1)
+        return _tested(*stats.independence_test(*both, permutations=draws, seed=seed), draws)
 
     def group_test(self, draws: int, seed: int) -> Tested:
-        p, moved = stats.independence_test(self.hits, self.counts, permutations=draws, seed=seed)
-        return tested(p, moved, draws)
+        return _tested(*stats.independence_test(self.hits, self.counts, permutations=draws, seed=seed), draws)
 
     def _pairs(self, groups: Sequence[int], reference: int | None) -> tuple[Counts, Counts, Counts, Counts]:
         """hits, n of the groups and hits, n of what they are compared with, [K, J] each."""
@@ -90,6 +98,6 @@ def quotient(hits: Any, n: Any) -> Floats:
         return np.where(n > 0, np.asarray(hits, float) / n, np.nan)
 
 
-def tested(p: Floats, moved: Any, draws: int) -> Tested:
+def _tested(p: Floats, moved: Any, draws: int) -> Tested:
     """p-values with the name of the test that each is of."""
     return Tested(p, np.where(moved, f"{MOVED} ({draws:,} draws)", CHI))

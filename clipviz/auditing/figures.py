@@ -19,7 +19,7 @@ class Compared:
     value: Floats
     low: Floats
     high: Floats
-    method: str
+    method: Any  # a text, or one for each
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +31,7 @@ class Extremes:
     high: Floats
     group: Counts
     reference: Counts
-    method: str
+    method: Any  # a text, or one for each
 
 
 @dataclass(frozen=True, eq=False)

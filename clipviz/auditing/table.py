@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from .figures import Extremes, Figures, figures_of
+from .groups import Grouping, reference_of
+from .parts import BEST
 from .tally import WRITTEN, Tally
 
 if TYPE_CHECKING:
@@ -134,7 +136,7 @@ def _blocks(spec: AuditSpec, tally: Tally, draws: int) -> Iterator[Block]:
 
 def _others(spec: AuditSpec, tally: Tally) -> tuple[list[int], int | None, str]:
     """The groups that are compared with the reference, its place (None for the rest), and what it is called."""
-    named = spec.groups.reference.get(tally.by, "rest")
+    named = _reference(spec, tally)
     every = list(range(len(tally.groups)))
     if named in tally.groups:
         place = tally.groups.index(named)
@@ -145,7 +147,12 @@ def _others(spec: AuditSpec, tally: Tally) -> tuple[list[int], int | None, str]:
 
 def _by_difference(spec: AuditSpec, tally: Tally, metric: Metric) -> bool:
     """Whether verdicts are on differences to the reference; else on the gap."""
-    return "difference" in metric.compare and spec.groups.reference.get(tally.by, "rest") != "best"
+    return "difference" in metric.compare and _reference(spec, tally) != BEST
+
+
+def _reference(spec: AuditSpec, tally: Tally) -> str:
+    """A group of the tally, "rest" or "best"."""
+    return reference_of(spec, Grouping(tally.by, tally.groups, np.empty(0, np.int64)))
 
 
 def _difference(asked: _Asked) -> Iterator[Block]:
@@ -206,12 +213,12 @@ def _extremes(asked: _Asked, metric: str, found: Extremes, method: Any, p: Any, 
                  *columns, n, k, method, p, headline)  # fmt: skip
 
 
-def _with_test(asked: _Asked, method: str, test: Callable[[], Any]) -> tuple[Any, Any]:
+def _with_test(asked: _Asked, method: Any, test: Callable[[], Any]) -> tuple[Any, Any]:
     """p-values and the methods of interval and test; without draws there is no test."""
     if not asked.draws:
         return np.nan, method
     tested = test()
-    return tested.p, np.asarray(f"{method}; ", object) + tested.method.astype(object)
+    return tested.p, np.asarray(method, object) + "; " + np.asarray(tested.method, object)
 
 
 def _names(tally: Tally, groups: Sequence[int]) -> Any:

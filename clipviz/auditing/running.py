@@ -1,0 +1,218 @@
+"""An audit step by step: groups, wordings, scores, counts, table, corrections, verdicts."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..errors import ClipvizWarning
+from .claims import adjusted
+from .competence import competence
+from .composition import composition
+from .groups import Grouping, grouping, groupings, right_labels
+from .judged import Judged
+from .metric import NEED_TRUTH
+from .metrics import METRICS, Pictures, tally
+from .opening import persons, suspected_persons
+from .power import power
+from .provenance import DEMONSTRATION, about_audit, is_demonstration
+from .result import Audit
+from .scoring import score
+from .spread import spread
+from .table import rows, tests_of
+from .tally import WRITTEN, Counts, Scored, Tally
+from .verdicts import verdicts
+from .wordings import Wording, without_twins, wordings
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from ..embedding import Embeddings
+    from ..model import Model
+    from .spec import AuditSpec
+
+_OF_CONTROLS = ("share", "mean_probability", "margin", "above_threshold")
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """One set of labels under all of its wordings, with the counts of them."""
+
+    spec: AuditSpec
+    scored: tuple[Scored, ...]
+    tallies: tuple[Tally, ...]
+
+    @property
+    def written(self) -> Scored:
+        return self.scored[0]
+
+
+def run(spec: AuditSpec, embeddings: Embeddings, model: Model, *, variants: bool = True, selftest: int = 0) -> Audit:
+    """The audit of these vectors; see `audit`."""
+    import pandas as pd
+
+    frame = embeddings.metadata
+    groups = groupings(frame, spec)
+    person = persons(spec, frame)
+    notes = [*_opening_notes(spec, embeddings, model, groups)]
+    parts = []
+    for part in spec.parts():
+        chosen, dropped = without_twins(wordings(part), model)
+        notes += dropped
+        kept = [one for one in chosen if variants or one.name == WRITTEN or one.control]
+        scored = score(embeddings, kept, model)
+        notes += _ties(scored)
+        parts.append(Part(part, scored, tuple(tallies_of(part, scored, groups, frame, person))))
+    tests = sum(tests_of(part.spec, part.tallies) for part in parts)
+    tables = [_rows_of(part, groups, tests) for part in parts]
+    table = adjusted(pd.concat(tables, ignore_index=True))
+    ends = np.cumsum([0, *map(len, tables)])
+    words = [competence(part.spec, model, frame, part.written.cosines) for part in parts]
+    known = pd.concat(words, ignore_index=True)
+    made_of = [
+        composition(part.spec, part.scored, groups, frame, table.iloc[start:stop])
+        for part, start, stop in zip(parts, ends, ends[1:], strict=False)
+    ]
+    scored = tuple(one for part in parts for one in part.scored)
+    wide = spread(spec, table, scored, groups)
+    return Audit(
+        spec=spec, table=table, verdicts=verdicts(spec, table, wide, known), competence=known,
+        composition=pd.concat(made_of, ignore_index=True), spread=wide, power=power(spec, table),
+        calibration=_selftest(spec, groups, selftest), notes=tuple(dict.fromkeys(notes)),
+        failed=tuple(embeddings.failed),
+        provenance=about_audit(spec, embeddings, model, [one.wording for one in scored], len(frame)),
+        judged=Judged(embeddings.ids, groups, scored),
+    )  # fmt: skip
+
+
+def tallies_of(
+    spec: AuditSpec, scored: Sequence[Scored], groups: Sequence[Grouping], frame: pd.DataFrame, person: Counts | None
+) -> Iterator[Tally]:
+    """The counts of every metric that counts, under every wording that bears on it, for every grouping.
+
+    Under controls there are the metrics that need no truth.
+    """
+    metrics = list({(one.metric, one.threshold): one for one in spec.metrics if one.metric in COUNTED}.values())
+    right = _Right.of(spec, frame) if any(one.metric in NEED_TRUTH for one in metrics) else None
+    for one in scored:
+        truth, known = (None, None) if right is None else right.masks(one.wording)
+        pictures = Pictures(one, truth, known, person)
+        for metric in metrics:
+            if not one.wording.bears_on(metric.metric) or (one.wording.control and metric.metric not in _OF_CONTROLS):
+                continue
+            for group in groups:
+                yield tally(pictures, group, spec, metric)
+
+
+COUNTED = (*METRICS, "balanced_accuracy")
+
+
+@dataclass(frozen=True, eq=False)
+class _Right:
+    """Which label (by name) is right for each picture, and for which labels the data say so: [N] each."""
+
+    name: Any
+    known: dict[str, Any]
+
+    @classmethod
+    def of(cls, spec: AuditSpec, frame: pd.DataFrame) -> _Right | None:
+        """None where no label has a truth."""
+        from dataclasses import replace
+
+        if not any(label.truth for label in spec.labels):
+            return None
+        names = np.array([*spec.names, ""], object)[right_labels(spec, frame)]
+        open_spec = replace(spec, groups=replace(spec.groups, empty="leave out"))
+        columns = dict.fromkeys(column for label in spec.labels for column in label.truth)
+        filled = {column: grouping(frame, open_spec, column).codes >= 0 for column in columns}
+        everywhere = np.ones(len(frame), bool)
+        known = {
+            label.name: np.logical_and.reduce([everywhere, *(filled[column] for column in label.truth)])
+            for label in spec.labels
+        }
+        return cls(names, known)
+
+    def masks(self, wording: Wording) -> tuple[Any, Any]:
+        """truth and known [N, L] for the labels of a wording; a label without a truth is right for nobody."""
+        everywhere = np.ones(len(self.name), bool)
+        truth = np.stack([self.name == label.name for label in wording.labels], axis=1)
+        known = np.stack([self.known.get(label.name, everywhere) for label in wording.labels], axis=1)
+        return truth, known
+
+
+def _rows_of(part: Part, groups: Sequence[Grouping], tests: int) -> pd.DataFrame:
+    import pandas as pd
+
+    found = [rows(part.spec, part.tallies, tests=tests)] if part.tallies else []
+    found += [one for one in _ranked(part, groups) if len(one)]
+    return pd.concat(found, ignore_index=True) if found else rows(part.spec, ())
+
+
+def _ranked(part: Part, groups: Sequence[Grouping]) -> Iterator[pd.DataFrame]:
+    """The rows of rankings and of associations, where the spec asks for them."""
+    from .association import association_rows
+    from .retrieval import retrieval_rows
+
+    spec = part.spec
+    for metric in spec.metrics:
+        for scored in part.scored:
+            wording, headline = scored.wording, metric.headline and scored.wording.name == WRITTEN
+            if wording.control or not wording.bears_on(metric.metric):
+                continue
+            names = [label.name for label in wording.labels]
+            if metric.metric == "skew":
+                asked = {name for _, name in spec.of(metric)}
+                places = [i for i, name in enumerate(names) if name in asked]
+                cosines = scored.cosines[:, places]
+                yield retrieval_rows(spec, [names[i] for i in places], cosines, groups, metric.k, variant=wording.name,
+                                     headline=headline)  # fmt: skip
+            if metric.metric == "association":
+                sides = [[i for i, one in enumerate(wording.labels) if side in (one.name, one.category)]
+                         for side in metric.of]  # fmt: skip
+                if all(sides):
+                    first, second = (scored.cosines[:, side].mean(axis=1, dtype=np.float64) for side in sides)
+                    (level, name), = spec.of(metric)
+                    found = association_rows(spec, name, first - second, groups, variant=wording.name, headline=headline)
+                    yield found.assign(level=level)
+
+
+def _selftest(spec: AuditSpec, groups: Sequence[Grouping], repetitions: int) -> Any:
+    if not repetitions:
+        return None
+    from .calibrate import calibrate
+
+    sizes = {one.by: dict(zip(one.names, one.sizes.tolist(), strict=True)) for one in groups}
+    return calibrate(spec, sizes, repetitions=repetitions, seed=spec.seed)
+
+
+def _opening_notes(
+    spec: AuditSpec, embeddings: Embeddings, model: Model, groups: Sequence[Grouping]
+) -> Iterator[str]:
+    if is_demonstration(model):
+        yield DEMONSTRATION
+    if embeddings.failed:
+        yield f"{len(embeddings.failed)} pictures could not be read and are in no figure; they are listed."
+    for one in groups:
+        if one.unknown:
+            names = ", ".join(map(repr, one.unknown[:12]))
+            yield f"The column {one.by!r} has groups that no table knows, kept as they are: {names}."
+        if one.left_out:
+            yield f"{one.left_out} pictures are in no group of {one.by!r}, because the spec leaves their value out."
+        if one.empty:
+            yield f"{one.empty} pictures have no value for {one.by!r}."
+    if not spec.groups.person and (said := suspected_persons(embeddings.ids)):
+        warnings.warn(said, ClipvizWarning, stacklevel=4)
+        yield said
+
+
+def _ties(scored: Sequence[Scored]) -> Iterator[str]:
+    for one in scored:
+        if one.ties:
+            yield (
+                f"Under the wording {one.wording.name!r} {one.ties} pictures lie equally near to several labels; the "
+                "first of them counts."
+            )
