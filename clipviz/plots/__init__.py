@@ -10,6 +10,9 @@ from clipviz.plots.boxes import boxed
 from clipviz.plots.canvas import Canvas, png
 from clipviz.plots.cost_chart import against_cost
 from clipviz.plots.curves import lines
+from clipviz.plots.forest import intervals
+from clipviz.plots.heat_table import MOST as MOST_CELLS
+from clipviz.plots.heat_table import heat_table
 from clipviz.plots.picture import UNIT, overlay
 from clipviz.plots.point_map import MOST as MOST_POINTS
 from clipviz.plots.point_map import scatter
@@ -17,8 +20,10 @@ from clipviz.plots.precision_curve import precision_recall
 from clipviz.plots.reliability import reliability_diagram
 from clipviz.plots.scale import Scale, scale_of, shared_scale
 from clipviz.plots.sheet import grid
+from clipviz.plots.spread_chart import compared, spread_chart
 
 __all__ = [
+    "MOST_CELLS",
     "MOST_POINTS",
     "UNIT",
     "Canvas",
@@ -26,7 +31,10 @@ __all__ = [
     "against_cost",
     "bars",
     "boxed",
+    "compared",
     "grid",
+    "heat_table",
+    "intervals",
     "lines",
     "overlay",
     "png",
@@ -36,4 +44,5 @@ __all__ = [
     "scale_of",
     "scatter",
     "shared_scale",
+    "spread_chart",
 ]

@@ -127,7 +127,7 @@ def _checked(count: int) -> None:
 
 def _sheet(
     names: Sequence[str], notes: Sequence[str] | None, step: float, title: str, caption: str, unit: str, width: float
-):  # type: ignore[no-untyped-def]  # noqa: ANN202
+):  # type: ignore[no-untyped-def]
     """The paper, its axes, and what writes the legend once the points are there."""
     wide = min(3.1, max(1.2, 0.073 * max(fonts.width(name) for name in names) + 0.1))
     beside = min(2.6, 0.066 * max(map(fonts.width, notes)) + 0.15) if notes else 0.25

@@ -1,0 +1,178 @@
+"""An audit as one self-contained page: verdicts first, then all that they rest on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .. import reporting
+from ..reporting import Block, Code, Details, Picture, Provenance, Section, Table, Text
+from ..reporting.html import isolate
+from .facts import demonstration, model_name, pictures
+from .page_checks import (
+    calibration_section,
+    composition_section,
+    power_section,
+    published_section,
+    wording_section,
+    words_section,
+)
+from .page_parts import capped, figure_section, group_section, number, verdict_section
+from .sentences import said
+
+if TYPE_CHECKING:
+    from .result import Audit
+
+_SHOWN = 500
+_PROMPTS = 400
+_LIMITS = (
+    "The intervals hold for pictures drawn as these were; other cameras, places and people may give other figures.",
+    "A cosine is not what a product does: thresholds, prompts and people stand between this model and its use.",
+    "A difference is not its cause. What the picture shows beside the person (clothes, background, light) counts too.",
+    "Verdicts are corrected for how many comparisons this report makes, not for other reports on the same pictures.",
+)
+_MEANING = (
+    "Groups are what the data's labels say. Such labels are mostly what annotators perceived in a picture; the people "
+    "were not asked, and some would name themselves otherwise, or in none of these words."
+)
+
+__all__ = ["audit_page", "audit_view", "demonstration", "headline"]
+
+
+def audit_page(audit: Audit, *, people: bool = False) -> str:
+    """The page; the same audit gives the same bytes.
+
+    ``people`` puts the pictures behind the verdicts that were found on it, which are people: left out by default.
+    """
+    sections = [
+        verdict_section(audit),
+        figure_section(audit),
+        group_section(audit),
+        composition_section(audit),
+        wording_section(audit),
+        words_section(audit),
+        calibration_section(audit),
+        power_section(audit),
+        published_section(audit),
+        _people(audit) if people else None,
+        _prompts(audit),
+        _meaning(audit),
+        _failed(audit),
+        Section("Provenance", Provenance(_provenance(audit))),
+    ]
+    title = f"Bias audit: {audit.spec.title}"
+    if demonstration(audit):
+        title = f"Demonstration model: {audit.spec.title}"
+    return reporting.page(
+        title,
+        [section for section in sections if section is not None],
+        lead=headline(audit),
+        date=str(audit.provenance.get("made", "")) or None,
+        footer="Made by clipviz. Every figure is in the JSON and the CSV beside this page.",
+    )
+
+
+def headline(audit: Audit) -> str:
+    """The model, the pictures, and how many of the comparisons were found."""
+    found = sum(verdict.state == "found" for verdict in audit.verdicts)
+    fragile = sum(verdict.fragile for verdict in audit.verdicts)
+    silent = sum(verdict.state == "none" for verdict in audit.verdicts)
+    told = f"{model_name(audit)} on {number(pictures(audit))} pictures: "
+    told += f"{found} of {len(audit.verdicts)} headline comparisons show a difference"
+    told += f", {fragile} of them fragile" if fragile else ""
+    told += f"; {silent} get no verdict" if silent else ""
+    return told + "."
+
+
+def audit_view(audit: Audit) -> str:
+    """The verdicts for a notebook; whatever comes from spec or data is text, never markup."""
+    tags = {"found": "Found", "not found": "Not found", "none": "No verdict"}
+    rows = "".join(
+        f"<tr><td><b>{'Fragile' if verdict.fragile else tags[verdict.state]}</b></td>"
+        f'<td style="text-align:left">{isolate(verdict.sentence)}</td></tr>'
+        for verdict in audit.verdicts[:30]
+    )
+    more = f"<p>{len(audit.verdicts) - 30} more.</p>" if len(audit.verdicts) > 30 else ""
+    told = "".join(f"<p>{isolate(note)}</p>" for note in filter(None, (demonstration(audit), *audit.notes)))
+    return f"<div><p><b>{isolate(audit.spec.title)}</b>: {isolate(headline(audit))}</p><table>{rows}</table>{more}{told}</div>"
+
+
+def _people(audit: Audit) -> Section:
+    blocks: list[Block] = [
+        Text("Shown because they were asked for. A picture here is an example behind a figure, not evidence of one.")
+    ]
+    for verdict in [one for one in audit.verdicts if one.state == "found"][:6]:
+        shown = []
+        for group in (verdict.group, verdict.reference):
+            for example in _examples(audit, verdict, group):
+                shown.append(Picture(example, f"{said(group)}: {said(verdict.name)}", f"a picture of {said(group)}"))
+        if shown:
+            blocks += [Text(verdict.sentence), *shown]
+    if len(blocks) == 1:
+        blocks.append(Text("No picture stands behind a verdict that was found."))
+    return Section("Pictures", *blocks)
+
+
+def _examples(audit: Audit, verdict: Any, group: str) -> list[Any]:
+    from ..errors import ClipvizError
+
+    try:
+        found = audit.examples(group=group, label=verdict.name, k=4)
+    except ClipvizError:  # "the rest" is no group, and a category no label
+        return []
+    return [getattr(one, "image", one) for one in found]
+
+
+def _prompts(audit: Audit) -> Section:
+    from .wordings import wordings
+
+    spec = audit.spec
+    texts = [
+        f"{label.role}{f', {label.category}' if label.category else ''}, {label.name!r}: "
+        f"{template.replace('{}', label.text)}"
+        for label in spec.labels
+        for template in spec.templates
+    ]
+    more = f"\n… {len(texts) - _PROMPTS} more" if len(texts) > _PROMPTS else ""
+    blocks: list[Block] = [
+        Text(f"{len(spec.labels)} labels in {len(spec.templates)} templates, word for word as the model read them."),
+        Code("\n".join(texts[:_PROMPTS]) + more),
+    ]
+    run = set(audit.table["variant"])
+    variants = [one for part in spec.parts() for one in wordings(part) if one.name in run]
+    listed, note = capped(
+        {
+            "wording": said(one.name),
+            "kind": one.kind,
+            "templates": " | ".join(one.templates),
+            "labels": ", ".join(said(label.text) for label in one.labels),
+            "logit scale": "as the model's" if one.logit_scale is None else f"x {one.logit_scale:g}",
+        }
+        for one in variants
+    )
+    if listed:
+        blocks.append(Details("Every wording, word for word", Table(listed, "Wordings", note=note)))
+    return Section("Prompts", *blocks)
+
+
+def _meaning(audit: Audit) -> Section:
+    spec = audit.spec
+    blocks: list[Block] = [Text(spec.purpose)] if spec.purpose else []
+    blocks += [Text(spec.about)] if spec.about else []
+    return Section(
+        "What the labels mean, and limits",
+        *blocks,
+        Text(spec.meaning or _MEANING),
+        reporting.Listing(*(reporting.Item(one) for one in (*spec.limits, *_LIMITS))),
+    )
+
+
+def _failed(audit: Audit) -> Section | None:
+    if not audit.failed:
+        return None
+    listed, note = capped([{"id": name, "reason": reason} for name, reason in audit.failed], _SHOWN)
+    return Section("Pictures that were not judged", Table(listed, "Each with its reason", note=note))
+
+
+def _provenance(audit: Audit) -> dict[str, Any]:
+    told = {"spec": audit.spec.name, "spec SHA-256": audit.spec.sha256, "seed": audit.spec.seed}
+    return {**told, **{key: value for key, value in audit.provenance.items() if key not in ("made", "seed")}}
