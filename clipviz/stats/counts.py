@@ -53,6 +53,13 @@ def checked_draws(permutations: int) -> int:
     return int(permutations)
 
 
+def checked_seed(seed: int) -> int:
+    """What the draws start from: a whole number from 0."""
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
+        raise InputError(f"seed={seed!r} starts no draws: pass a whole number from 0.")
+    return int(seed)
+
+
 def one_of(value: str, known: tuple[str, ...], name: str) -> str:
     """``value``, where it is one of the ``known``."""
     if value not in known:

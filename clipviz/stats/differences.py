@@ -52,9 +52,9 @@ def difference_limits(
     tail = (1 - checked_level(level)) / 2
     k, m = counts(hits, n)
     k0, m0 = counts(hits0, n0, of="hits0", out_of="n0")
-    numbers(hits=k, hits0=k0)  # says which shapes do not go together
+    k, m, k0, m0 = numbers(hits=k, n=m, hits0=k0, n0=m0)
     if method == "miettinen-nurminen":
-        return _score_limits(*np.broadcast_arrays(k, m, k0, m0), tail)
+        return _score_limits(k, m, k0, m0, tail)
     limits = beta_limits if method == "square-and-add" else wilson_limits
     with np.errstate(invalid="ignore"):
         return square_and_add(k / m, *limits(k, m, tail), k0 / m0, *limits(k0, m0, tail))
