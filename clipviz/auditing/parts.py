@@ -47,14 +47,14 @@ class Variants:
     """Other wordings of the same question, run by default; an empty list or false leaves one kind out.
 
     ``templates`` : each alone, beside those of the spec. ``article`` : a, the, none. ``case`` : as titles and in
-    capitals. ``synonyms`` : a word -> words in its place, one at a time. ``added`` : texts that join the labels, one at
-    a time. ``leave_out`` : each harmful label in turn. ``logit_scale`` : factors of the model's own.
+    capitals. ``synonyms`` : tables of a word -> the word in its place, a wording each. ``added`` : texts that join the
+    labels, one at a time. ``leave_out`` : each harmful label in turn. ``logit_scale`` : factors of the model's own.
     """
 
     templates: tuple[str, ...] | None = None
     article: bool = True
     case: bool = True
-    synonyms: Mapping[str, tuple[str, ...]] | None = field(default=None, hash=False)
+    synonyms: tuple[Mapping[str, str], ...] | None = field(default=None, hash=False)
     added: tuple[str, ...] | None = None
     leave_out: bool = True
     logit_scale: tuple[float, ...] = (0.5, 2.0)
@@ -113,14 +113,17 @@ class Gallery:
 class Published:
     """A figure that somebody published, shown beside ours and never judged by.
 
-    ``metric`` and ``name`` as in the audit's table; ``by`` and ``group`` whom it is about ("" is everybody). ``value``
-    a share from 0 to 1. ``model`` it was measured with. ``caution`` : why the two need not agree.
+    ``metric``, ``level``, ``name`` and ``variant`` as in the audit's table; ``by`` and ``group`` whom it is about (""
+    is everybody). ``value`` a share from 0 to 1. ``model`` it was measured with. ``caution`` : why the two need not
+    agree.
     """
 
     source: str
     name: str
     value: float
     metric: str = "share"
+    level: str = "category"
+    variant: str = "as written"
     by: str = ""
     group: str = ""
     model: str = ""

@@ -146,6 +146,7 @@ def _metrics(spec: AuditSpec) -> None:
             _metric(metric, [label for label in spec.labels if metric.set in ("", label.set)])
     if spec.kind == "retrieval" and not any(metric.metric == "skew" for metric in spec.metrics):
         raise SpecError('A spec of kind "retrieval" computes the skew; add [[metrics]] metric = "skew", k = [100].')
+    _once(spec)
     computed = {metric.threshold for metric in spec.metrics if metric.metric == "above_threshold"}
     for level in spec.thresholds.levels:
         if level not in computed:
@@ -153,6 +154,22 @@ def _metrics(spec: AuditSpec) -> None:
                 f"thresholds.levels has {level}, and no metric is computed at it; add [[metrics]] with "
                 'metric = "above_threshold", or leave the level out.'
             )
+
+
+def _once(spec: AuditSpec) -> None:
+    """Each figure is computed by one metric, or the table would hold it twice."""
+    owner: dict[object, Metric] = {}
+    for metric in spec.metrics:
+        for one in spec.sets:
+            if metric.set not in ("", one):
+                continue
+            for level, name in asked(spec, metric):
+                key = (one, metric.metric, metric.threshold, level, name)
+                if owner.setdefault(key, metric) is not metric:
+                    raise SpecError(
+                        f"The metric {metric.metric!r} of {name!r} is asked twice; put it into one [[metrics]], with "
+                        "every comparison in its compare."
+                    )
 
 
 def _metric(metric: Metric, labels: list[Label]) -> None:
@@ -207,9 +224,9 @@ def _wordings(spec: AuditSpec) -> None:
     for factor in variants.logit_scale:
         if not (math.isfinite(factor) and factor > 0):
             raise SpecError(f"variants.logit_scale has {factor}; give factors above 0, such as [0.5, 2.0].")
-    for word, others in (variants.synonyms or {}).items():
-        if not word.strip() or not others or any(not other.strip() or other == word for other in others):
-            raise SpecError(f'The synonyms of {word!r} are {list(others)}; write people = ["humans", "persons"].')
+    for words in variants.synonyms or ():
+        if not words or any(not word.strip() or not other.strip() or other == word for word, other in words.items()):
+            raise SpecError(f'variants.synonyms has {dict(words)}; write synonyms = [{{ people = "humans" }}].')
     if spec.harmful and len(set(controls.placebo)) < 2:
         raise SpecError(
             f"controls.placebo = {list(controls.placebo)}: an audit with harmful labels runs beside two words that "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -18,10 +18,10 @@ KINDS = ("written", "templates", "article", "case", "synonym", "added", "left ou
 # Where the spec names none. Texts that bring their article ("a nurse") are put in without one.
 TEMPLATES = ("{}", "a photo of {}.", "a picture of {}", "a close-up photo of {}.")
 TEMPLATES_FOR_BARE = ("{}", "a photo of a {}.", "a picture of a {}", "a close-up photo of a {}.")
-SYNONYMS = {
-    "people": ("humans", "persons"), "person": ("human",), "human": ("person",), "humans": ("people",),
-    "man": ("male person",), "woman": ("female person",),
-}  # fmt: skip
+SYNONYMS: tuple[Mapping[str, str], ...] = (
+    {"people": "humans"}, {"people": "persons"}, {"person": "human"}, {"human": "person"},
+    {"man": "male person", "woman": "female person"},
+)  # fmt: skip
 ADDED = ("a child",)  # what changed the paper's figures most (table 7)
 _ARTICLE = re.compile(r"^(an?|the)\s+(?=\S)", re.I)
 _OF_SCALE = ("mean_probability", "above_threshold")
@@ -156,24 +156,20 @@ def _articles(spec: AuditSpec) -> Iterator[Wording]:
 
 
 def _synonyms(spec: AuditSpec) -> Iterator[Wording]:
-    """The first synonym of every word at once, then the second: what is said of men is said of women alike."""
-    own = spec.variants.synonyms
-    known = SYNONYMS if own is None else own
-    for turn in range(max(map(len, known.values()), default=0)):
-        words = {word: others[turn] for word, others in known.items() if turn < len(others)}
-        whole = re.compile(rf"(?<!\w)({'|'.join(map(re.escape, sorted(words, key=len, reverse=True)))})(?!\w)")
+    """One table of words after the other; those of one table at once: what is said of men is said of women alike."""
+    for words in SYNONYMS if spec.variants.synonyms is None else spec.variants.synonyms:
+        longest_first = sorted(words, key=len, reverse=True)
+        whole = re.compile(rf"(?<!\w)({'|'.join(map(re.escape, longest_first))})(?!\w)")
         used = dict.fromkeys(found for label in spec.labels for found in whole.findall(label.text))
-        if not used:
-            continue
-        changed = tuple(
-            replace(label, text=_agreeing(whole.sub(lambda found: words[found[1]], label.text)))
-            if whole.search(label.text)
-            else label
-            for label in spec.labels
-        )
-        if len({label.text for label in changed}) == len(changed):  # else two labels would say the same
+        changed = tuple(_in_place(label, whole, words) for label in spec.labels)
+        if used and len({label.text for label in changed}) == len(changed):  # else two labels would say the same
             name = ", ".join(f"{words[word]!r} for {word!r}" for word in used)
             yield Wording(name, "synonym", changed, spec.templates)
+
+
+def _in_place(label: Label, whole: re.Pattern[str], words: Mapping[str, str]) -> Label:
+    text = whole.sub(lambda found: words[found[1]], label.text)
+    return label if text == label.text else replace(label, text=_agreeing(text))
 
 
 def _agreeing(text: str) -> str:
