@@ -133,7 +133,7 @@ class AuditSpec:
 
         Pictures are labelled within a part. ``part`` is the set's name, for what a table calls the whole set.
         """
-        if len(self.sets) == 1:
+        if len(self.sets) < 2:
             return (self,)
         found = []
         for one in self.sets:
