@@ -192,6 +192,15 @@ def _grouped(spec: AuditSpec, frame: pd.DataFrame, column: str) -> Grouping:
 # ---- cells and their names
 
 
+def has_column(frame: pd.DataFrame, spec: AuditSpec, column: str) -> bool:
+    """Whether the data tell of ``column``, under its name or as a known table has it."""
+    try:
+        _cells(frame, spec, column)
+    except DataError:
+        return False
+    return True
+
+
 def _cells(frame: pd.DataFrame, spec: AuditSpec, column: str) -> pd.Series:
     """The column as it stands in the data: under its name, the name that the spec gives, or as a known table has it."""
     groups = spec.groups
