@@ -27,7 +27,7 @@ Floats = NDArray[np.float64]
 def claimed(table: pd.DataFrame) -> NDArray[np.bool_]:
     """Which rows are claims: headline differences and gaps in the written wording. One without a p gets no verdict."""
     metrics = table["metric"].to_numpy(object)
-    kinds = {m: m in _ALONE or (m.endswith(_CLAIMS) and m != base_of(m)) for m in set(metrics.tolist())}
+    kinds = {m: m.split("@")[0] in _ALONE or (m.endswith(_CLAIMS) and m != base_of(m)) for m in set(metrics.tolist())}
     headline = table["headline"].to_numpy(bool) & (table["variant"].to_numpy(object) == WRITTEN)
     return headline & np.fromiter((kinds[m] for m in metrics), bool, len(metrics))
 
@@ -78,11 +78,12 @@ class Figures:
         metrics = table["metric"].to_numpy(object)
         alone = {m: base_of(m) == m for m in set(metrics.tolist())}
         single = np.fromiter((alone[m] for m in metrics), bool, len(metrics))
-        numbers = table[["value", "ci_low", "ci_high", "n", "k"]].to_numpy(np.float64)[single]
+        columns = ("value", "ci_low", "ci_high", "n", "k")
+        numbers = [table[name].to_numpy(np.float64)[single].tolist() for name in columns]
         keys = zip(*(table[name].to_numpy(object)[single].tolist() for name in names), strict=True)
         found: dict[tuple[str, ...], dict[str, Figure]] = {}
-        for key, group, row in zip(keys, table["group"].to_numpy(object)[single], numbers.tolist(), strict=True):
-            found.setdefault(key, {})[group] = Figure(*row)
+        for key, group, *row in zip(keys, table["group"].to_numpy(object)[single], *numbers, strict=True):
+            found.setdefault(key, {})[group] = Figure._make(row)
         return cls(found)
 
     def groups(self, metric: str, level: str, by: str, name: str, variant: str = WRITTEN) -> dict[str, Figure]:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from .claims import KEY, Figures, claimed, corrected_level
 from .formats import base_of
+from .placebo import COMPARED, harms, placebos, rivals, smallest_beyond
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,8 +28,9 @@ def power(spec: AuditSpec, table: pd.DataFrame) -> pd.DataFrame:
 
     The gap that would be found with a chance of 80 %, under the correction that the hardest claim of this report meets:
     0.05 over the number of claims. Of a gap over several groups it is the one by which a single group, of the size of
-    the smallest, departs from all others, by the same test of all groups at once. By the normal approximation, for
-    independent pictures; where persons are told apart, or for means, there is no row.
+    the smallest, departs from all others, by the same test of all groups at once. That of a harm is beyond nonsense
+    too, if nonsense makes no difference. By the normal approximation, for independent pictures; where persons are told
+    apart, or for means, there is no row.
     """
     import pandas as pd
 
@@ -39,6 +41,7 @@ def power(spec: AuditSpec, table: pd.DataFrame) -> pd.DataFrame:
         return pd.DataFrame(found, columns=list(_COLUMNS))
     alpha = 1 - corrected_level(table)
     figures = Figures.of(table)
+    harmful, nonsense = harms(spec), placebos(spec, table)
     chosen = table[claimed(table)]
     for claim in zip(*(chosen[name].tolist() for name in KEY), strict=True):
         metric, level, by, name, group, reference = claim
@@ -49,13 +52,17 @@ def power(spec: AuditSpec, table: pd.DataFrame) -> pd.DataFrame:
             continue
         if metric.endswith("_gap") and len(every) > 2:
             total, n = sum(f.n for f in every), min(f.n for f in every)
-            rate = sum(f.value * f.n for f in every) / total
-            gap = _smallest_of_all(rate, n, total - n, len(every), alpha)
-            found.append((*claim, n, total - n, rate, gap))
+            n0, rate = total - n, sum(f.value * f.n for f in every) / total
+            gap = _smallest_of_all(rate, n, n0, len(every), alpha)
         elif pair is not None:
-            a, b = pair
-            gap = float(smallest_gap(b.value, a.n, b.n, alpha=alpha, power=POWER))
-            found.append((*claim, a.n, b.n, b.value, gap))
+            (_, _, _, n, _), (rate, _, _, n0, _) = pair
+            gap = float(smallest_gap(rate, n, n0, alpha=alpha, power=POWER))
+        else:
+            continue
+        if (level, name) in harmful and nonsense and base in COMPARED and pair is not None:
+            against = rivals(figures, nonsense, base, level, by, group, reference)
+            gap = max(gap, smallest_beyond(rate, n, pair[1].n, against, power=POWER))
+        found.append((*claim, n, n0, rate, gap))
     return pd.DataFrame(found, columns=list(_COLUMNS))
 
 

@@ -1,0 +1,176 @@
+"""Does this audit find what is there, and nothing else? Known rates through its own tests, verdicts and gate."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..errors import InputError
+from .bounds import Bound
+from .claims import adjusted
+from .gate import hold
+from .planting import Planted, World, worlds
+from .power import power
+from .table import rows
+from .tally import WRITTEN
+from .verdicts import verdicts
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from .result import Audit
+    from .spec import AuditSpec
+    from .verdicts import Verdict
+
+FORMAT = "clipviz calibration 1"
+LEAST = 0.05  # the gap at which the gate is tried where none can be found with a chance of 80 %
+_ENDINGS = ("", "_difference", "_gap")
+
+
+def calibrate(
+    spec: AuditSpec, sizes: Mapping[str, Mapping[str, int]] | Audit, *, repetitions: int = 200, seed: int | None = None,
+    rates: Mapping[str, float] | None = None,
+) -> dict[str, Any]:  # fmt: skip
+    """Plant known rates in groups of this audit's sizes and report how often it covers, finds and cries wolf.
+
+    ``sizes`` are {grouping: {group: pictures}}, or an `Audit`, whose sizes and pooled figures are then taken. ``rates``
+    are the labels' shares; labels that are not named share the rest alike. Every repetition draws each picture's label
+    and runs the same tables, corrections, verdicts and gate as the audit, for three worlds: "no difference"; "one gap",
+    in the first harmful label (or the first) and its category, of the size that 80 % of such audits should find; and
+    the gate "at the boundary", where the true gap equals the bound, with one group apart and with half of them apart.
+    ``false_alarms`` is the share of reports with any verdict on claims that are truly nil, or on the wrong side.
+    Pictures are drawn independently, also where the audit tells persons apart; what ``left_out`` lists is not planted.
+    The dict is plain, for JSON. Raises InputError.
+
+    >>> calibrate(AuditSpec.load("nurse_doctor"), {"gender": {"Female": 500, "Male": 500}})  # doctest: +SKIP
+    """
+    if isinstance(repetitions, bool) or not isinstance(repetitions, int) or repetitions < 1:
+        raise InputError(f"repetitions={repetitions!r} is no count: pass a whole number such as 200.")
+    seed = spec.seed if seed is None else seed
+    even, left_out = worlds(spec, sizes, rates)
+    found: dict[str, Any] = {
+        "format": FORMAT, "repetitions": repetitions, "seed": seed, "left_out": list(left_out),
+        "sizes": {by: dict(zip(groups, map(int, n), strict=True)) for by, (groups, n) in even.sizes.items()},
+        "rates": {name: float(rate) for name, rate in zip(even.labels, even.rates, strict=True)},
+    }  # fmt: skip
+    found["no_difference"] = run(spec, even, repetitions=repetitions, seed=seed)
+    planted = choose(spec, even, seed)
+    if planted is None:
+        found["left_out"].append("a planted gap: no label has room for one that would be found")
+        return found
+    found["planted"] = planted._asdict()
+    one = even.planted(planted, apart=1)
+    found["one_gap"] = run(spec, one, repetitions=repetitions, seed=seed + 1)
+    found["gate"] = []
+    size = len(even.sizes[planted.by][0])
+    for apart in dict.fromkeys((1, size // 2)):
+        world = even.planted(planted, apart=apart)
+        bounds = _bounds(planted)
+        result = run(spec, world, repetitions=repetitions, seed=seed + 2 + apart, bounds=bounds)
+        found["gate"].append({"groups_apart": apart, "others": size - apart, "bound": bounds[0].text, **result["gate"]})
+    return found
+
+
+def run(
+    spec: AuditSpec, world: World, *, repetitions: int, seed: int, bounds: tuple[Bound, ...] = ()
+) -> dict[str, Any]:  # fmt: skip
+    """Reports of one world: ``coverage`` by metric, ``false_alarms``, ``found``, and of ``bounds`` how often broken.
+
+    ``bounds`` are two on one figure: "is shown to be above" and "is not shown to be below"; ``broken`` is how often the
+    first is broken, ``passed`` how often the second is not: both are errors where the figure equals the bound.
+    """
+    rng = np.random.default_rng([seed, 8])
+    covered: dict[str, list[int]] = {}
+    false = found = broken = passed = 0
+    for _ in range(repetitions):
+        table = adjusted(rows(spec, world.draw(rng)))
+        said = verdicts(spec, table)
+        truths = world.truths(table)
+        _cover(table, truths, covered)
+        wrong, right = _count(said, world)
+        false += wrong
+        found += right
+        if bounds:
+            shown, unsafe = hold(bounds, table).bounds
+            broken += shown.broken
+            passed += not unsafe.broken
+    result: dict[str, Any] = {
+        "coverage": {metric: {"share": k / n, "intervals": n} for metric, (k, n) in covered.items() if n},
+        "false_alarms": _rate(false, repetitions),
+    }
+    if world.planting is not None:
+        result["found"] = _rate(found, repetitions)
+    if bounds:
+        result["gate"] = {"broken": _rate(broken, repetitions), "passed": _rate(passed, repetitions)}
+    return result
+
+
+def choose(spec: AuditSpec, even: World, seed: int) -> Planted | None:
+    """What is planted: the first headline claim of a harmful label, else of any, in a gap that 80 % should find."""
+    table = adjusted(rows(spec, even.draw(np.random.default_rng([seed, 8]))))
+    sizes = power(spec, table)
+    harmful = {label.name for label in spec.labels if label.role == "harmful"}
+    sizes = sizes[(sizes["level"] == "label") & sizes["metric"].str.startswith("share_")]
+    order = sorted(range(len(sizes)), key=lambda i: sizes["name"].iloc[i] not in harmful)
+    for i in order:
+        line = sizes.iloc[i]
+        gap = float(line["smallest_gap"])
+        if not math.isfinite(gap):
+            gap = LEAST
+        donor = even.donor(line["name"], gap)
+        groups = even.sizes[line["by"]][0]
+        group = line["group"] if line["metric"] == "share_difference" else groups[0]
+        if donor:
+            metric = str(line["metric"])
+            reference = str(line["reference"]) if metric == "share_difference" else ""
+            return Planted(metric, str(line["name"]), str(line["by"]), str(group), reference, gap, donor)
+    return None
+
+
+def _bounds(planted: Planted) -> tuple[Bound, Bound]:
+    ending = planted.metric.removeprefix("share")
+    group = planted.group if ending == "_difference" else ""
+    said = f"{planted.name}.{planted.by}.{planted.metric}" + (f".{group}" if group else "")
+
+    def bound(side: str) -> Bound:
+        text = f"{said}.{side} > {planted.gap:.4g}"
+        return Bound(text, planted.name, planted.by, "share", ending, group, side, ">", planted.gap)
+
+    return bound("ci_low"), bound("ci_high")
+
+
+def _count(said: tuple[Verdict, ...], world: World) -> tuple[bool, bool]:
+    """Whether any verdict is false, and whether the planted one is among them."""
+    wrong = right = False
+    for one in said:
+        if one.state != "found":
+            continue
+        truth = world.truth(one.metric, one.level, one.by, one.name, one.group, one.reference)
+        side = truth if one.metric.endswith("_gap") else truth * math.copysign(1, one.value)
+        wrong |= not side > 1e-12
+        right |= world.planting is not None and world.planting.met(one)
+    return wrong, right
+
+
+def _cover(table: pd.DataFrame, truths: np.ndarray, covered: dict[str, list[int]]) -> None:
+    low, high = (table[name].to_numpy(np.float64) for name in ("ci_low", "ci_high"))
+    written = table["variant"].to_numpy(object) == WRITTEN
+    known = written & np.isfinite(truths) & np.isfinite(low) & np.isfinite(high)
+    inside = (low <= truths + 1e-12) & (truths <= high + 1e-12)
+    metrics = table["metric"].to_numpy(object)
+    for metric in dict.fromkeys(metrics[known].tolist()):
+        own = known & (metrics == metric)
+        count = covered.setdefault(metric, [0, 0])
+        count[0] += int(inside[own].sum())
+        count[1] += int(own.sum())
+
+
+def _rate(k: int, n: int) -> dict[str, float]:
+    """A share of the repetitions with its limits."""
+    from ..stats import exact_limits
+
+    low, high = exact_limits(k, n)
+    return {"share": k / n, "ci_low": float(low), "ci_high": float(high)}
