@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DataError
+from ..stats.auc import auc_limits
+from .groups import Grouping, shown_in
 from .labels import Label
 
 if TYPE_CHECKING:
@@ -30,15 +32,13 @@ def barred(competence: pd.DataFrame) -> set[str]:
     return set(competence.loc[competence["state"].isin(BARRED), "label"])
 
 
-def competence(
-    spec: AuditSpec, model: Model, frame: pd.DataFrame, cosines: NDArray[np.floating]
-) -> pd.DataFrame:  # fmt: skip
+def competence(spec: AuditSpec, model: Model, frame: pd.DataFrame, cosines: NDArray[np.floating]) -> pd.DataFrame:
     """What is known of each label: its words' place in training, or an AUC on pictures known to show it.
 
     ``frame`` has a row a picture, ``cosines`` [N, L] of each with the labels as written. A label whose words the
     model's card does not list among those of its training is "never seen in training". With ``shown_by`` (or ``truth``)
     and enough pictures of both kinds it is "told apart" where the AUC's lower limit is above one half. Else it is "seen
-    in training" where the card lists it, or "not testable". Placebo labels are meant to have no meaning, and are not
+    in training" where the card lists it, or "not testable". Placebo labels are to have no meaning, and are not
     barred for it.
     """
     import pandas as pd
@@ -48,19 +48,23 @@ def competence(
             f"cosines is {list(cosines.shape)} and must be a row a picture and a column a label: "
             f"{[len(frame), len(spec.labels)]}."
         )
-    rows = [_line(spec, model, frame, label, cosines[:, at]) for at, label in enumerate(spec.labels)]
+    known: dict[str, Grouping] = {}
+    rows = [
+        _line(label, model.unseen(label.text), model, shown_in(spec, label, frame, known), cosines[:, at])
+        for at, label in enumerate(spec.labels)
+    ]
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
-def _line(spec: AuditSpec, model: Model, frame: pd.DataFrame, label: Label, scores: NDArray[Any]) -> dict[str, Any]:
-    from .groups import shown_in
-
+def _line(
+    label: Label, unseen: list[str], model: Model, shown: NDArray[np.bool_] | None, scores: NDArray[Any]
+) -> dict[str, Any]:
     line: dict[str, Any] = {"label": label.name, "role": label.role, "category": label.category}
     line |= {"auc": np.nan, "ci_low": np.nan, "ci_high": np.nan, "shown": 0, "others": 0}
-    unseen = model.unseen(label.text)
-    shown = shown_in(spec, label, frame)
     if shown is not None:
         line |= {"shown": int(shown.sum()), "others": int((~shown).sum())}
+    if label.role == "placebo":
+        return line | {"state": "not testable", "sentence": f"{label.name!r} is a control, and is to mean nothing."}
     if unseen:
         words = ", ".join(repr(word) for word in dict.fromkeys(unseen))
         said = f"{model.name} never saw {words} in training: {label.name!r} has no meaning to it"
@@ -92,9 +96,3 @@ def trained_on(card: Mapping[str, Any], text: str) -> bool:
 def _words(text: str) -> tuple[str, ...]:
     words = re.findall(r"\w+", text.casefold())
     return tuple(words[1:] if len(words) > 1 and words[0] in ("a", "an", "the") else words)
-
-
-def auc_limits(shown: NDArray[Any], others: NDArray[Any]) -> tuple[float, float, float]:
-    from ..stats.auc import auc_limits as limits
-
-    return limits(shown, others)

@@ -146,10 +146,11 @@ def right_labels(spec: AuditSpec, frame: pd.DataFrame) -> NDArray[np.int64]:
     Raises DataError where a column of a truth is not there, or a picture fulfils two.
     """
     found = np.full(len(frame), -1, np.int64)
+    known: dict[str, Grouping] = {}
     for at, label in enumerate(spec.labels):
         if not label.truth:
             continue
-        mask = _fulfils(spec, frame, label.truth)
+        mask = _fulfils(spec, frame, label.truth, known)
         twice = np.flatnonzero(mask & (found >= 0))
         if len(twice):
             other = spec.labels[int(found[twice[0]])].name
@@ -161,21 +162,30 @@ def right_labels(spec: AuditSpec, frame: pd.DataFrame) -> NDArray[np.int64]:
     return found
 
 
-def shown_in(spec: AuditSpec, label: Label, frame: pd.DataFrame) -> NDArray[np.bool_] | None:
-    """Which pictures [N] are known to show a label, by ``shown_by``, else ``truth``; None where nothing tells."""
+def shown_in(
+    spec: AuditSpec, label: Label, frame: pd.DataFrame, known: dict[str, Grouping] | None = None
+) -> NDArray[np.bool_] | None:
+    """Which pictures [N] are known to show a label, by ``shown_by``, else ``truth``; None where nothing tells.
+
+    ``known`` keeps the columns that were read, for the next label.
+    """
     wanted = label.shown_by or label.truth
     if not wanted:
         return None
     try:
-        return _fulfils(spec, frame, wanted)
+        return _fulfils(spec, frame, wanted, {} if known is None else known)
     except DataError:
         return None  # the column is not in this data: the label is not testable here
 
 
-def _fulfils(spec: AuditSpec, frame: pd.DataFrame, wanted: Mapping[str, tuple[str, ...]]) -> NDArray[np.bool_]:
+def _fulfils(
+    spec: AuditSpec, frame: pd.DataFrame, wanted: Mapping[str, tuple[str, ...]], known: dict[str, Grouping]
+) -> NDArray[np.bool_]:
     mask = np.ones(len(frame), bool)
     for column, values in wanted.items():
-        has = _grouped(spec, frame, column)
+        if column not in known:
+            known[column] = _grouped(spec, frame, column)
+        has = known[column]
         names, _ = _named(spec, column, list(values), strict=False)
         codes = [at for at, name in enumerate(has.names) if name in {*names.values(), *values}]
         mask &= np.isin(has.codes, codes)
@@ -221,9 +231,7 @@ def _cells(frame: pd.DataFrame, spec: AuditSpec, column: str) -> pd.Series:
     raise DataError(f"The data has no column {name!r}, by which the audit groups. {hint} Pass {instead}.")
 
 
-def _named(
-    spec: AuditSpec, column: str, values: list[str], *, strict: bool = True
-) -> tuple[dict[str, str], list[str]]:  # fmt: skip
+def _named(spec: AuditSpec, column: str, values: list[str], *, strict: bool = True) -> tuple[dict[str, str], list[str]]:
     """Value -> name of its group ("" leaves it out), and the names that nothing is known of."""
     derived = spec.groups.derived.get(column)
     if derived is not None:
@@ -255,7 +263,7 @@ def _looked_up(values: Mapping[str, str], column: str, spec: AuditSpec) -> dict[
 
 def _through(
     mapping: Mapping[str, str], inner: Mapping[str, str], column: str, where: str, strict: bool
-) -> dict[str, str]:  # fmt: skip
+) -> dict[str, str]:
     folded = {key.strip().casefold(): to for key, to in mapping.items()}
     found, lost = {}, []
     for value, name in inner.items():

@@ -27,7 +27,7 @@ _OTHER_NAMES = {
 # The codes in UTKFace's file names: [age]_[gender]_[race]_[date and time].jpg
 _UTKFACE = {"gender": {"0": "Male", "1": "Female"},
             "race": {"0": "White", "1": "Black", "2": "Asian", "3": "Indian", "4": "Others"}}  # fmt: skip
-_UTKFACE_NAME = re.compile(r"(\d{1,3})_([01])_(?:([0-4])_)?\d{8,}(?:\.\w+)*$")
+_UTKFACE_NAME = re.compile(r"(?:^|/)(\d{1,3})_([01])_(?:([0-4])_)?\d{8,}(?:\.\w+)*$")
 # CelebA's columns are attributes: Male is 1 or -1 (0 in some copies)
 _CELEBA = {"gender": ("Male", "Male", "Female"), "age": ("Young", "Young", "Not young")}
 _CELEBA_MARKS = ("Male", "Young", "Smiling", "Eyeglasses")
@@ -72,7 +72,7 @@ def recognised(frame: pd.DataFrame) -> str:
     if {"age", "gender", "race"} <= columns and "service_test" in columns:
         return "fairface"
     first = [str(one) for one in frame.index[:200]]
-    if first and sum(_UTKFACE_NAME.search(Path(one).name) is not None for one in first) >= 0.9 * len(first):
+    if first and sum(_UTKFACE_NAME.search(one) is not None for one in first) >= 0.9 * len(first):
         return "utkface"
     return ""
 
@@ -106,16 +106,11 @@ def utkface_table(ids: Sequence[str]) -> pd.DataFrame:
     """
     import pandas as pd
 
-    rows = []
-    for one in ids:
-        found = _UTKFACE_NAME.search(Path(one).name)
-        if found is None:
-            rows.append((None, None, None))
-            continue
-        age, gender, race = found.groups()
-        told = None if race is None else _UTKFACE["race"][race]  # a few of its names lack it
-        rows.append((age_band(int(age)), _UTKFACE["gender"][gender], told))
-    return pd.DataFrame(rows, columns=["age", "gender", "race"], index=pd.Index(list(ids), name="id"), dtype=object)
+    index = pd.Index(list(ids), name="id", dtype=object)
+    parts = pd.Series(index, index=index).str.extract(_UTKFACE_NAME)  # a few of its names lack the race
+    bands = {str(age): age_band(age) for age in range(1000)}
+    return pd.DataFrame({"age": parts[0].map(bands), "gender": parts[1].map(_UTKFACE["gender"]),
+                         "race": parts[2].map(_UTKFACE["race"])}, dtype=object)  # fmt: skip
 
 
 def celeba_table(path: str | os.PathLike[str]) -> pd.DataFrame:
