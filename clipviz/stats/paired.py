@@ -36,8 +36,9 @@ def mcnemar(only_a: ArrayLike, only_b: ArrayLike) -> Floats:
     0.0386
     """
     a, b = _cells(only_a=only_a, only_b=only_b)
-    p = 2 * special.bdtr(np.minimum(a, b), (a + b), 0.5)
-    return np.where(np.isnan(a + b), np.nan, np.where(a == b, 1.0, np.minimum(p, 1)))
+    more, fewer = np.maximum(a, b), np.minimum(a, b)
+    p = 2 * special.betainc(np.maximum(more, 1), fewer + 1, 0.5)  # twice the chance of as few or fewer
+    return np.where(more == fewer, 1.0, np.minimum(p, 1))
 
 
 def paired_difference_limits(
