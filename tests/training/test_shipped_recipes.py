@@ -17,7 +17,7 @@ from clipviz.training.optim import make_optimizer, rate
 
 ROOT = Path(__file__).parents[2]
 PAPER = ["RN50", "RN101", "RN50x4", "RN50x16", "RN50x64", "ViT-B-32", "ViT-B-16", "ViT-L-14", "ViT-L-14-336"]
-SMALL = ["tiny", "scenes", "objectives", "cbow", "finetune"]
+SMALL = ["tiny", "scenes", "objectives", "cbow", "finetune", "planted_bias"]
 
 
 @pytest.fixture(scope="module")
