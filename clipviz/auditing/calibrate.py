@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 FORMAT = "clipviz calibration 1"
 LEAST = 0.05  # the gap at which the gate is tried where none can be found with a chance of 80 %
-_ENDINGS = ("", "_difference", "_gap")
 
 
 def calibrate(
@@ -68,7 +67,7 @@ def calibrate(
     size = len(even.sizes[planted.by][0])
     for apart in dict.fromkeys((1, size // 2)):
         world = even.planted(planted, apart=apart)
-        bounds = _bounds(planted)
+        bounds = boundary(world)
         result = run(spec, world, repetitions=repetitions, seed=seed + 2 + apart, bounds=bounds)
         found["gate"].append({"groups_apart": apart, "others": size - apart, "bound": bounds[0].text, **result["gate"]})
     return found
@@ -94,7 +93,8 @@ def run(
         false += wrong
         found += right
         if bounds:
-            shown, unsafe = hold(bounds, table).bounds
+            own = np.flatnonzero(table["name"].to_numpy(object) == bounds[0].name)
+            shown, unsafe = hold(bounds, table.take(own)).bounds
             broken += shown.broken
             passed += not unsafe.broken
     result: dict[str, Any] = {
@@ -130,16 +130,20 @@ def choose(spec: AuditSpec, even: World, seed: int) -> Planted | None:
     return None
 
 
-def _bounds(planted: Planted) -> tuple[Bound, Bound]:
-    ending = planted.metric.removeprefix("share")
-    group = planted.group if ending == "_difference" else ""
-    said = f"{planted.name}.{planted.by}.{planted.metric}" + (f".{group}" if group else "")
-
-    def bound(side: str) -> Bound:
-        text = f"{said}.{side} > {planted.gap:.4g}"
-        return Bound(text, planted.name, planted.by, "share", ending, group, side, ">", planted.gap)
-
-    return bound("ci_low"), bound("ci_high")
+def boundary(world: World) -> tuple[Bound, Bound]:
+    """Two bounds that the planted gap meets exactly: "is shown to be above it" and "is not shown to be below it"."""
+    what = world.planting
+    if what is None:
+        raise InputError("A gate is tried on a gap, and this world has none: plant one.")
+    ending = what.metric.removeprefix("share")
+    group = what.group if ending == "_difference" else ""
+    truth = world.truth(what.metric, "label", what.by, what.name, what.group, what.reference)
+    said = ".".join(filter(None, [what.name, what.by, what.metric, group]))
+    low, high = (
+        Bound(f"{said}.{side} > {truth:.4g}", what.name, what.by, "share", ending, group, side, ">", truth)
+        for side in ("ci_low", "ci_high")
+    )
+    return low, high
 
 
 def _count(said: tuple[Verdict, ...], world: World) -> tuple[bool, bool]:

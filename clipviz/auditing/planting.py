@@ -137,8 +137,18 @@ class World:
     def truths(self, table: pd.DataFrame) -> Floats:
         """The true value of every row."""
         columns = ("metric", "level", "by", "name", "group", "reference")
-        rows = zip(*(table[name].to_numpy(object) for name in columns), strict=True)
-        return np.array([self.truth(*row) for row in rows], np.float64)
+        known = self._known
+        found = []
+        for row in zip(*(table[name].to_numpy(object).tolist() for name in columns), strict=True):
+            if row not in known:
+                known[row] = self.truth(*row)
+            found.append(known[row])
+        return np.array(found, np.float64)
+
+    @cached_property
+    def _known(self) -> dict[tuple[str, ...], float]:
+        """The true values that were asked for, by row: the same in every draw."""
+        return {}
 
     @cached_property
     def _parts(self) -> tuple[tuple[AuditSpec, int], ...]:
