@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from . import synth
+    from .auditing import Audit, AuditSpec, audit
     from .detection import BoxPrior, Detections, detect
     from .embedding import Embeddings, embed, embed_texts
     from .errors import ClipvizError, ClipvizWarning
@@ -43,6 +44,8 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "Audit",
+    "AuditSpec",
     "BoxPrior",
     "ClipvizError",
     "ClipvizWarning",
@@ -57,6 +60,7 @@ __all__ = [
     "PromptSet",
     "TokenAttribution",
     "__version__",
+    "audit",
     "compare",
     "detect",
     "embed",
@@ -79,6 +83,7 @@ __all__ = [
 ]
 
 _ROOMS = {
+    "auditing": ("Audit", "AuditSpec", "audit"),
     "detection": ("BoxPrior", "Detections", "detect"),
     "embedding": ("Embeddings", "embed", "embed_texts"),
     "errors": ("ClipvizError", "ClipvizWarning"),

@@ -26,8 +26,10 @@ class Averaged:
     @classmethod
     def of(cls, tally: Tally, chosen: Any, level: float) -> Averaged:
         """The names of a tally at the places ``chosen``."""
-        assert tally.means is not None and tally.variances is not None  # noqa: S101  by figures_of
-        return cls(tally.means[chosen], tally.variances[chosen], tally.totals[chosen], level)
+        means, variances = tally.means, tally.variances
+        if means is None or variances is None:
+            raise TypeError("a tally of counts has no means")
+        return cls(means[chosen], variances[chosen], tally.totals[chosen], level)
 
     @property
     def n(self) -> Floats:

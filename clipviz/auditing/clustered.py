@@ -31,7 +31,8 @@ class Clustered:
     def of(cls, tally: Tally, chosen: Any, level: float) -> Clustered:
         """The names of a tally at the places ``chosen``."""
         known = tally.persons
-        assert known is not None  # noqa: S101  by figures_of
+        if known is None:
+            raise TypeError("a tally of independent pictures has no persons")
         n = np.broadcast_to(known.n, known.hits.shape)[chosen]
         persons = Persons(known.person, known.group, known.hits[chosen], n)
         return cls(tally.hits[chosen], tally.totals[chosen], persons, level)
@@ -61,8 +62,8 @@ class Clustered:
         if reference is None:
             other = _together([self._rest(group) for group in chosen])
         else:
-            other = ClusteredShare(*(np.asarray(x)[:, [reference]] for x in own))
-        mine = ClusteredShare(*(np.asarray(x)[:, chosen] for x in own))
+            other = _at(own, [reference])
+        mine = _at(own, chosen)
         low, high = stats.combined_limits(mine.value, mine.low, mine.high, other.value, other.low, other.high)
         method = _said("square-and-add of Korn-Graubard", mine.enough & other.enough)
         return Compared(mine.value - other.value, low, high, method)
@@ -140,13 +141,19 @@ class Clustered:
         hits, n = self.persons.hits, self.persons.n
         if (n == n[:1]).all():
             return stats.clustered_independence_test(hits, n[0], codes, permutations=draws, seed=seed)
-        one = (stats.clustered_independence_test(h, m, codes, permutations=draws, seed=seed) for h, m in zip(hits, n, strict=True))
-        return np.array([float(p) for p in one])
+        test = stats.clustered_independence_test
+        return np.array([float(test(*row, codes, permutations=draws, seed=seed)) for row in zip(hits, n, strict=True)])
 
 
 def _together(columns: Sequence[ClusteredShare]) -> ClusteredShare:
     """Shares of single groups, [K] each, as [K, G]."""
     return ClusteredShare(*(np.stack(parts, axis=-1) for parts in zip(*columns, strict=True)))
+
+
+def _at(shares: ClusteredShare, groups: Sequence[int]) -> ClusteredShare:
+    """The shares [K, J] of some groups."""
+    columns: Any = [np.asarray(part)[:, list(groups)] for part in shares]
+    return ClusteredShare(*columns)
 
 
 def _said(method: str, enough: Any) -> Any:

@@ -45,9 +45,17 @@ class Tested:
 class Figures(Protocol):
     """Values of K names in G groups: ``value``, ``n`` and ``k`` [K, G] (``k`` NaN where nothing is counted)."""
 
-    value: Floats
-    n: Floats
-    k: Floats
+    @property
+    def value(self) -> Floats:
+        """The figures."""
+
+    @property
+    def n(self) -> Floats:
+        """How many pictures (or of means over persons: persons) each is of."""
+
+    @property
+    def k(self) -> Floats:
+        """How many of them count."""
 
     def limits(self) -> Compared:
         """Each value with its limits."""

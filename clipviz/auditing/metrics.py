@@ -85,9 +85,10 @@ def tally(pictures: Pictures, grouping: Grouping, spec: AuditSpec, metric: Metri
         return _balanced(pictures, grouping, spec, metric)
     found = METRICS[metric.metric](pictures, spec, metric)
     if found.values is not None:
-        return _averaged(pictures, grouping, metric, found)
+        return _averaged(pictures, grouping, metric, found.names, found.values)
     hits, among = found.hits, found.among
-    assert hits is not None  # noqa: S101  for mypy: a metric gives hits or values
+    if hits is None:
+        raise TypeError("a metric gives hits or values")
     n = counting.sizes(codes, groups) if among is None else counting.marked(among, codes, groups)
     counts = counting.marked(hits if among is None else hits & among, codes, groups)
     persons = None
@@ -104,17 +105,15 @@ def _tally(pictures: Pictures, grouping: Grouping, metric: Metric, names: Names,
                  control=wording.control, threshold=metric.threshold, **more)  # type: ignore[arg-type]  # fmt: skip
 
 
-def _averaged(pictures: Pictures, grouping: Grouping, metric: Metric, found: Found) -> Tally:
+def _averaged(pictures: Pictures, grouping: Grouping, metric: Metric, names: Names, values: Floats) -> Tally:
     codes, groups = np.asarray(grouping.codes, np.int64), len(grouping.names)
-    values = found.values
-    assert values is not None  # noqa: S101
     if pictures.person is None:
         means, variances = counting.moments(values, codes, groups)
         n = counting.sizes(codes, groups)
     else:
         means, variances, n = counting.person_moments(values, codes, pictures.person, groups)
     nothing = np.zeros(means.shape, np.int64)
-    return _tally(pictures, grouping, metric, found.names, nothing, n, means=means, variances=variances)
+    return _tally(pictures, grouping, metric, names, nothing, n, means=means, variances=variances)
 
 
 def _share(pictures: Pictures, spec: AuditSpec, metric: Metric) -> Found:
@@ -130,7 +129,7 @@ def _margin(pictures: Pictures, spec: AuditSpec, metric: Metric) -> Found:
 
 
 def _above_threshold(pictures: Pictures, spec: AuditSpec, metric: Metric) -> Found:
-    return Found(pictures.names, pictures.probabilities > metric.threshold)
+    return Found(pictures.names, pictures.probabilities > (metric.threshold or 0.0))
 
 
 def _accuracy(pictures: Pictures, spec: AuditSpec, metric: Metric) -> Found:
@@ -149,7 +148,7 @@ def _right_answers(pictures: Pictures, truth: Marks, level: str) -> tuple[Marks,
         right = truth @ same  # [N, L], a label counts where one of its category is right
     else:
         right = truth
-    return np.take_along_axis(right, decision, axis=1)[:, 0], truth.any(axis=1)
+    return np.take_along_axis(right, decision, axis=1)[:, 0], np.asarray(truth.any(axis=1))
 
 
 def _false_positive_rate(pictures: Pictures, spec: AuditSpec, metric: Metric) -> Found:

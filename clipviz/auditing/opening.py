@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import re
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,9 +19,6 @@ from .tally import Counts
 
 if TYPE_CHECKING:
     import pandas as pd
-
-_SEVERAL = 20  # names that must come back before ids suggest persons
-_NUMBERED = re.compile(r"^(?P<person>.*[^\W\d_].*?)(?:[_\-. ]+\d+|/[^/]+)$")
 
 
 def asked_spec(spec: Any, **options: Any) -> AuditSpec:
@@ -92,24 +87,6 @@ def persons(spec: AuditSpec, frame: pd.DataFrame) -> Counts | None:
     found = codes.astype(np.int64)
     found[unknown] = len(values) + np.arange(int(unknown.sum()))
     return found
-
-
-def suspected_persons(ids: Sequence[str]) -> str | None:
-    """A sentence where many ids differ in their last number alone, as several pictures of one person do.
-
-    >>> suspected_persons([f"Ada_Lovelace{i}_{j}.jpg" for i in "abcdefghijklmnopqrstu" for j in range(3)]) is None
-    False
-    """
-    matches = (_NUMBERED.match(os.path.splitext(one)[0]) for one in ids)
-    names = Counter(found["person"] for found in matches if found)
-    several = {name: count for name, count in names.items() if count > 1}
-    if len(several) < _SEVERAL or sum(several.values()) < len(ids) / 5 or max(several.values()) > len(ids) / 5:
-        return None
-    name = max(several, key=lambda one: several[one])
-    return (
-        f"The ids suggest several pictures of one person ({several[name]} of {name[:60]!r}), and each is counted as "
-        'another person: name the column that says who is seen, person="...".'
-    )
 
 
 def counted(name: str, value: Any, least: int = 0) -> int:

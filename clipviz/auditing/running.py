@@ -13,18 +13,21 @@ from ..errors import ClipvizWarning
 from .claims import adjusted
 from .competence import competence
 from .composition import composition
+from .fitting import fitted
 from .groups import Grouping, grouping, groupings, right_labels
 from .judged import Judged
 from .metric import NEED_TRUTH
 from .metrics import METRICS, Pictures, tally
-from .opening import persons, suspected_persons
+from .opening import persons
+from .persons import persons_suspected
 from .power import power
 from .provenance import DEMONSTRATION, about_audit, is_demonstration
 from .result import Audit
 from .scoring import score
 from .spread import spread
-from .table import rows, tests_of
+from .table import COLUMNS, NUMBERS, rows, tests_of
 from .tally import WRITTEN, Counts, Scored, Tally
+from .tokens import check_tokens
 from .verdicts import verdicts
 from .wordings import Wording, without_twins, wordings
 
@@ -45,6 +48,7 @@ class Part:
     spec: AuditSpec
     scored: tuple[Scored, ...]
     tallies: tuple[Tally, ...]
+    right: Right | None
 
     @property
     def written(self) -> Scored:
@@ -56,9 +60,11 @@ def run(spec: AuditSpec, embeddings: Embeddings, model: Model, *, variants: bool
     import pandas as pd
 
     frame = embeddings.metadata
+    spec, left_out = fitted(spec, frame)
     groups = groupings(frame, spec)
+    check_tokens(spec, model)
     person = persons(spec, frame)
-    notes = [*_opening_notes(spec, embeddings, model, groups)]
+    notes = [*_opening_notes(spec, embeddings, model, groups), *left_out]
     parts = []
     for part in spec.parts():
         chosen, dropped = without_twins(wordings(part), model)
@@ -66,38 +72,43 @@ def run(spec: AuditSpec, embeddings: Embeddings, model: Model, *, variants: bool
         kept = [one for one in chosen if variants or one.name == WRITTEN or one.control]
         scored = score(embeddings, kept, model)
         notes += _ties(scored)
-        parts.append(Part(part, scored, tuple(tallies_of(part, scored, groups, frame, person))))
+        right = Right.of(part, frame)
+        parts.append(Part(part, scored, tuple(tallies_of(part, scored, groups, right, person)), right))
     tests = sum(tests_of(part.spec, part.tallies) for part in parts)
     tables = [_rows_of(part, groups, tests) for part in parts]
-    table = adjusted(pd.concat(tables, ignore_index=True))
     ends = np.cumsum([0, *map(len, tables)])
+    table = adjusted(pd.concat(tables, ignore_index=True))
     words = [competence(part.spec, model, frame, part.written.cosines) for part in parts]
     known = pd.concat(words, ignore_index=True)
     made_of = [
         composition(part.spec, part.scored, groups, frame, table.iloc[start:stop])
         for part, start, stop in zip(parts, ends, ends[1:], strict=False)
     ]
+    made = pd.concat(made_of, ignore_index=True)
+    table = pd.concat([table, composition_rows(made)], ignore_index=True)
     scored = tuple(one for part in parts for one in part.scored)
     wide = spread(spec, table, scored, groups)
     return Audit(
         spec=spec, table=table, verdicts=verdicts(spec, table, wide, known), competence=known,
-        composition=pd.concat(made_of, ignore_index=True), spread=wide, power=power(spec, table),
+        composition=made, spread=wide, power=power(spec, table),
         calibration=_selftest(spec, groups, selftest), notes=tuple(dict.fromkeys(notes)),
         failed=tuple(embeddings.failed),
         provenance=about_audit(spec, embeddings, model, [one.wording for one in scored], len(frame)),
-        judged=Judged(embeddings.ids, groups, scored),
+        judged=Judged(
+            embeddings.ids, groups, scored, embeddings, model, person=person,
+            right={part.spec.part: part.right.name for part in parts if part.right is not None},
+        ),
     )  # fmt: skip
 
 
 def tallies_of(
-    spec: AuditSpec, scored: Sequence[Scored], groups: Sequence[Grouping], frame: pd.DataFrame, person: Counts | None
+    spec: AuditSpec, scored: Sequence[Scored], groups: Sequence[Grouping], right: Right | None, person: Counts | None
 ) -> Iterator[Tally]:
     """The counts of every metric that counts, under every wording that bears on it, for every grouping.
 
     Under controls there are the metrics that need no truth.
     """
     metrics = list({(one.metric, one.threshold): one for one in spec.metrics if one.metric in COUNTED}.values())
-    right = _Right.of(spec, frame) if any(one.metric in NEED_TRUTH for one in metrics) else None
     for one in scored:
         truth, known = (None, None) if right is None else right.masks(one.wording)
         pictures = Pictures(one, truth, known, person)
@@ -112,18 +123,18 @@ COUNTED = (*METRICS, "balanced_accuracy")
 
 
 @dataclass(frozen=True, eq=False)
-class _Right:
+class Right:
     """Which label (by name) is right for each picture, and for which labels the data say so: [N] each."""
 
     name: Any
     known: dict[str, Any]
 
     @classmethod
-    def of(cls, spec: AuditSpec, frame: pd.DataFrame) -> _Right | None:
-        """None where no label has a truth."""
+    def of(cls, spec: AuditSpec, frame: pd.DataFrame) -> Right | None:
+        """None where no label has a truth, or no metric needs one."""
         from dataclasses import replace
 
-        if not any(label.truth for label in spec.labels):
+        if not any(label.truth for label in spec.labels) or not any(one.metric in NEED_TRUTH for one in spec.metrics):
             return None
         names = np.array([*spec.names, ""], object)[right_labels(spec, frame)]
         open_spec = replace(spec, groups=replace(spec.groups, empty="leave out"))
@@ -142,6 +153,26 @@ class _Right:
         truth = np.stack([self.name == label.name for label in wording.labels], axis=1)
         known = np.stack([self.known.get(label.name, everywhere) for label in wording.labels], axis=1)
         return truth, known
+
+
+def composition_rows(made: pd.DataFrame) -> pd.DataFrame:
+    """Rows of the table for what is left of each gap at equal composition: ``_adjusted`` and ``_mh``."""
+    found = []
+    for ending, name, p, method in (
+        ("adjusted", "adjusted", None, "directly standardised"),
+        ("mh", "mh", "mh_p", "Mantel-Haenszel risk difference, Sato's limits; Cochran-Mantel-Haenszel"),
+    ):
+        own = made[["level", "by", "name", "group", "reference"]].copy()
+        own["metric"] = made["metric"] + f"_{ending}"
+        own["variant"], own["method"], own["headline"] = WRITTEN, method, False
+        own["value"], own["ci_low"], own["ci_high"] = made[name], made[f"{name}_low"], made[f"{name}_high"]
+        own["p"] = np.nan if p is None else made[p]
+        for column in ("n", "k", "p_adjusted", "q"):
+            own[column] = np.nan
+        found.append(own[list(COLUMNS)])
+    import pandas as pd
+
+    return pd.concat(found, ignore_index=True).astype(dict.fromkeys(NUMBERS, float) | {"headline": bool})
 
 
 def _rows_of(part: Part, groups: Sequence[Grouping], tests: int) -> pd.DataFrame:
@@ -175,8 +206,10 @@ def _ranked(part: Part, groups: Sequence[Grouping]) -> Iterator[pd.DataFrame]:
                          for side in metric.of]  # fmt: skip
                 if all(sides):
                     first, second = (scored.cosines[:, side].mean(axis=1, dtype=np.float64) for side in sides)
-                    (level, name), = spec.of(metric)
-                    found = association_rows(spec, name, first - second, groups, variant=wording.name, headline=headline)
+                    ((level, name),) = spec.of(metric)
+                    found = association_rows(
+                        spec, name, first - second, groups, variant=wording.name, headline=headline
+                    )
                     yield found.assign(level=level)
 
 
@@ -189,9 +222,7 @@ def _selftest(spec: AuditSpec, groups: Sequence[Grouping], repetitions: int) -> 
     return calibrate(spec, sizes, repetitions=repetitions, seed=spec.seed)
 
 
-def _opening_notes(
-    spec: AuditSpec, embeddings: Embeddings, model: Model, groups: Sequence[Grouping]
-) -> Iterator[str]:
+def _opening_notes(spec: AuditSpec, embeddings: Embeddings, model: Model, groups: Sequence[Grouping]) -> Iterator[str]:
     if is_demonstration(model):
         yield DEMONSTRATION
     if embeddings.failed:
@@ -204,7 +235,7 @@ def _opening_notes(
             yield f"{one.left_out} pictures are in no group of {one.by!r}, because the spec leaves their value out."
         if one.empty:
             yield f"{one.empty} pictures have no value for {one.by!r}."
-    if not spec.groups.person and (said := suspected_persons(embeddings.ids)):
+    if not spec.groups.person and (said := persons_suspected(embeddings.ids)):
         warnings.warn(said, ClipvizWarning, stacklevel=4)
         yield said
 

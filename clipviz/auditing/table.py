@@ -21,6 +21,7 @@ COLUMNS = (
     "metric", "level", "by", "name", "group", "reference", "variant", "value", "ci_low", "ci_high", "n", "k", "p",
     "p_adjusted", "q", "method", "headline",
 )  # fmt: skip
+NUMBERS = ("value", "ci_low", "ci_high", "n", "k", "p", "p_adjusted", "q")
 PER_TEST = 200  # permutations for every test of a report, so that the smallest p survives its correction
 Block = dict[str, Any]
 
@@ -207,10 +208,10 @@ def _extremes(asked: _Asked, metric: str, found: Extremes, method: Any, p: Any, 
     named = np.array([*asked.tally.groups, ""], object)  # the place -1 is of nobody
     at = np.maximum(found.group, 0)[:, None]
     n, k = (np.take_along_axis(array, at, axis=1) for array in (asked.figures.n, asked.figures.k))
-    columns = [np.reshape(one, (-1, 1)) for one in (found.value, found.low, found.high)]
+    value, low, high = (np.reshape(one, (-1, 1)) for one in (found.value, found.low, found.high))
     p, method = (np.broadcast_to(one, len(found.value)).reshape(-1, 1) for one in (p, method))
     return block(asked.tally, metric, asked.chosen, named[found.group][:, None], named[found.reference][:, None],
-                 *columns, n, k, method, p, headline)  # fmt: skip
+                 value, low, high, n, k, method, p, headline)  # fmt: skip
 
 
 def _with_test(asked: _Asked, method: Any, test: Callable[[], Any]) -> tuple[Any, Any]:

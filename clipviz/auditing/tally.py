@@ -51,9 +51,10 @@ class Tally:
     """Counts of one metric under one wording for one grouping of the pictures: everything below comes from these.
 
     ``wording`` is the name of the wording, ``by`` that of the grouping, ``groups`` its G groups. ``names`` are K
-    labels, then categories, then (of accuracies) the whole set, with their ``levels``. ``hits`` [K, G] of ``n`` pictures, [G] or
-    [K, G] where it differs from name to name. Means (of probabilities, of margins) have ``means`` and ``variances``
-    [K, G] in place of hits, which are 0. ``control`` marks placebo and neutral labels, on which there is no verdict.
+    labels, then categories, or (of accuracies) the whole set, with their ``levels``. ``hits`` [K, G] of ``n``
+    pictures, [G], or [K, G] where it differs from name to name. Means (of probabilities, of margins) have ``means``
+    and ``variances`` [K, G] in place of hits, which are 0. ``control`` marks placebo and neutral labels, on which
+    there is no verdict.
 
     >>> Tally("as written", "gender", ("Female", "Male"), ("nurse", "doctor"), ("label", "label"),
     ...       np.array([[30, 12], [70, 88]]), np.array([100, 100])).share.tolist()
