@@ -2,35 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from .provenance import DEMONSTRATION
 
 if TYPE_CHECKING:
     from .result import Audit
 
-DEMONSTRATION = "clipviz-tiny"
-
-
-def model_name(audit: Audit) -> str:
-    """The name of the model that was judged."""
-    model = audit.provenance.get("model", {})
-    return str(model.get("model", "?") if isinstance(model, Mapping) else model)
-
 
 def pictures(audit: Audit) -> int:
     """How many pictures were judged."""
-    if audit.judged is not None:
-        return len(audit.judged.ids)
-    data: Any = audit.provenance.get("data", {})
-    return int(data.get("pictures", 0)) if isinstance(data, Mapping) else 0
+    return int(audit.provenance.get("pictures", 0))
 
 
 def demonstration(audit: Audit) -> str:
-    """What heads a report on the bundled model, or on one that grew from it; empty for any other."""
-    name = model_name(audit)
-    if DEMONSTRATION not in name:
-        return ""
-    return (
-        f"Demonstration model: {name} is small and was taught a few hundred words. These figures show how an audit "
-        "reads; they say nothing about any model that is in use."
-    )
+    """What heads a report on the bundled model; empty for any other."""
+    return DEMONSTRATION if audit.provenance.get("demonstration") else ""

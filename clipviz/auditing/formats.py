@@ -75,8 +75,11 @@ def figure(metric: str, value: float, low: float, high: float) -> str:
     """
     if not _undefined(value) and value == 0 and is_share(metric) and not is_difference(metric) and not _undefined(high):
         return f"0 events: at most {shown(metric, high)}"
-    limits = interval(metric, low, high)
-    return shown(metric, value) if limits == "–" else f"{shown(metric, value)} ({limits})"
+    limits, told = interval(metric, low, high), shown(metric, value)
+    unit = told.rpartition(" ")[2]
+    if " to " in limits and limits.endswith(f" {unit}") and not unit[:1].isdigit():
+        limits = limits.removesuffix(f" {unit}")  # once is enough
+    return told if limits == "–" else f"{told} ({limits})"
 
 
 def title_of(metric: str) -> str:

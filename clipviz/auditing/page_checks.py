@@ -12,7 +12,7 @@ from .. import plots
 from ..reporting import Block, Details, Notice, Picture, Provenance, Section, Table, Text
 from .claims import KEY
 from .formats import figure, interval, is_share, shown
-from .page_parts import capped, compared_groups, number, probability
+from .page_parts import capped, compared_groups, heads_of, number, probability
 from .sentences import said
 from .tally import WRITTEN
 
@@ -47,13 +47,14 @@ def composition_section(audit: Audit) -> Section | None:
             name: [[row[f"{c}{end}"] for end in ("", "_low", "_high")] for row in chosen] for name, c in sides.items()
         }
         drawn = plots.compared(
-            [_claim(row) for row in chosen], ways, notes=["disagree" if row["disagree"] else "" for row in chosen],
+            [compared_groups(row) for row in chosen], ways, heads=heads_of(chosen),
+            notes=["disagree" if row["disagree"] else "" for row in chosen],
             title="Crude gaps beside gaps at equal composition", unit="percentage points",
         )  # fmt: skip
         alt = (
             f"Crude and adjusted intervals of {len(chosen)} comparisons; {len(warned)} disagree. All are in the table."
         )
-        blocks.append(Picture(drawn, "", alt, wide=True))
+        blocks.append(Picture(drawn, "", alt, wide=True, drawn=True))
     listed, note = capped(
         {"comparison": _claim(row), "crude": _three(row, "crude"), "standardised": _three(row, "adjusted"),
          "Mantel-Haenszel": _three(row, "mh"), "its p": probability(row["mh_p"]), "strata": number(row["strata"]),
@@ -61,7 +62,9 @@ def composition_section(audit: Audit) -> Section | None:
          _moved(row, "moved_5"), "if 10 %": _moved(row, "moved_10"), "note": str(row["note"] or "")}
         for row in rows
     )  # fmt: skip
-    blocks.append(Details("Crude against adjusted as a table", Table(listed, "Composition", note=note)))
+    blocks.append(
+        Details("Crude against adjusted as a table", Table(listed, "Composition", note=note, figures=("strata",)))
+    )
     return Section("Crude against adjusted", *blocks)
 
 
@@ -93,13 +96,18 @@ def wording_section(audit: Audit) -> Section | None:
                 first[i] = at.loc[WRITTEN, ["value", "ci_low", "ci_high"]].to_numpy(float)
             for j, name in enumerate(names):
                 others[i, j] = at["value"].get(name, np.nan)
-            notes.append(f"off zero, same side: {int(rows['keeps_sign'].sum())} of {len(rows)}{_net(rows, percent)}")
+            notes.append(f"{int(rows['keeps_sign'].sum())} of {len(rows)} hold{_net(rows, percent)}")
         drawn = plots.spread_chart(
-            [_claim(about) for about, _ in part], others, first, notes=notes, percent=percent,
+            [compared_groups(about) for about, _ in part], others, first, notes=notes, percent=percent,
+            heads=heads_of([about for about, _ in part]),
             title="Headline figures under other wordings", unit="percentage points" if percent else "",
         )  # fmt: skip
         alt = f"{len(part)} headline figures as written and under {len(names)} other wordings; all in the table."
-        blocks.append(Picture(drawn, "", alt, wide=True))
+        caption = (
+            "Hold: under how many wordings the 95 % interval lies off zero, on the side of the figure as written. sd: "
+            "over the wordings, net of sampling noise."
+        )
+        blocks.append(Picture(drawn, caption, alt, wide=True, drawn=True))
     listed, note = capped(
         {"comparison": _claim(row), "wording": said(str(row["wording"])), "value": shown(row["metric"], row["value"]),
          "95 % interval": interval(row["metric"], row["ci_low"], row["ci_high"]),
@@ -107,7 +115,12 @@ def wording_section(audit: Audit) -> Section | None:
          "off zero, same side": bool(row["keeps_sign"])}
         for row in table.to_dict("records")
     )  # fmt: skip
-    blocks.append(Details("Every wording as a table", Table(listed, "Headline figures under every wording", note=note)))
+    blocks.append(
+        Details(
+            "Every wording as a table",
+            Table(listed, "Headline figures under every wording", note=note, figures=("value",)),
+        )
+    )
     return Section("Wording", *blocks)
 
 
@@ -137,9 +150,9 @@ def calibration_section(audit: Audit) -> Section:
     found: Any = audit.calibration
     if not found:
         told = (
-            f"No self-test ran with this audit. clipviz audit {said(audit.spec.name)} --selftest plants known rates with "
-            "these group sizes and labels, and counts how often the intervals cover them, how often a report of no "
-            "difference gives a false verdict, and how often a planted one is found."
+            f"No self-test ran with this audit. clipviz audit {said(audit.spec.name)} --selftest plants known rates "
+            "with these group sizes and labels, and counts how often the intervals cover them, how often a report of "
+            "no difference gives a false verdict, and how often a planted one is found."
         )
         return Section("Calibration", Text(told))
     values = found if isinstance(found, Mapping) else vars(found)
@@ -172,7 +185,11 @@ def power_section(audit: Audit) -> Section | None:
          "smallest gap found in 80 % of such audits": shown(row["metric"], row["smallest_gap"]).lstrip("+")}
         for row in table.to_dict("records")
     )  # fmt: skip
-    return Section("What this audit could not have seen", Text(told), Table(listed, "Power", note=note))
+    return Section(
+        "What this audit could not have seen",
+        Text(told),
+        Table(listed, "Power", note=note, figures=tuple(listed[0])[1:]),
+    )
 
 
 def published_section(audit: Audit) -> Section | None:
@@ -189,7 +206,7 @@ def published_section(audit: Audit) -> Section | None:
     warned = "\n\n".join(cautions) or "Published figures depend on prompts, weights and pictures that are not these."
     return Section(
         "Published figures beside ours", Notice(warned, "warning", "These need not agree"),
-        Table(listed, "Published, and measured here", note=note),
+        Table(listed, "Published, and measured here", note=note, figures=("published",)),
     )  # fmt: skip
 
 
@@ -226,7 +243,7 @@ def _moved(row: Any, name: str) -> str:
 
 def _net(rows: pd.DataFrame, percent: bool) -> str:
     net = float(rows["sd_net"].iloc[0]) if "sd_net" in rows else math.nan
-    return "" if math.isnan(net) else f"; sd {100 * net:.1f} points net of noise" if percent else f"; sd {net:.3f}"
+    return "" if math.isnan(net) else f"; sd {100 * net:.1f}" if percent else f"; sd {net:.3f}"
 
 
 def _auc(row: Any) -> str:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from .. import plots
@@ -41,20 +43,36 @@ def verdict_section(audit: Audit) -> Section:
         blocks.append(Text("No headline comparison was made: there is nothing to give a verdict on."))
     for state, folded in (("found", ""), ("not found", "comparisons in which no difference was found"),
                           ("none", "comparisons without a verdict")):  # fmt: skip
-        items = kinds[state]
+        items = _once(kinds[state])
         if not items:
             if state == "found" and audit.verdicts:
-                blocks.append(Text("No difference was found. What this audit could not have seen is told below."))
+                blocks.append(Text(_silence(kinds)))
             continue
         first, rest = (items, []) if len(items) <= _OPEN or not folded else ([], items)
         if first:
             blocks.append(Listing(*first))
         if rest:
-            blocks.append(Details(f"{len(rest)} {folded}", Listing(*rest)))
+            blocks.append(Details(f"{len(kinds[state])} {folded}", Listing(*rest)))
     blocks += _gate(audit)
-    if audit.notes:
-        blocks.append(Notice("\n\n".join(audit.notes), title="What to keep in mind"))
+    if notes := [note for note in audit.notes if note != told]:
+        blocks.append(Notice("\n\n".join(notes), title="What to keep in mind"))
     return Section("Verdicts", *blocks)
+
+
+def _silence(kinds: dict[str, list[Item]]) -> str:
+    """What is said where nothing was found, which is not that nothing is there."""
+    if not kinds["not found"]:
+        return "No verdict is given on any comparison, for the reasons below. The figures stand, and mean nothing yet."
+    return "No difference was found. What this audit could not have seen is told below."
+
+
+def _once(items: list[Item]) -> list[Item]:
+    """Items that say the same, such as no verdict for one reason, once with their number."""
+    counts = Counter(items)
+    return [
+        item if count == 1 else replace(item, note="; ".join(filter(None, [item.note, f"{count} comparisons"])))
+        for item, count in counts.items()
+    ]
 
 
 def _item(verdict: Verdict) -> Item:
@@ -114,18 +132,19 @@ def _forest(kind: str, rows: list[dict[str, Any]], looks: dict[tuple[str, ...], 
             range(total), key=lambda i: (looks.get(_row_key(rows[i]), "plain") in ("quiet", "plain"), -_size(rows[i]))
         )
         rows = [rows[i] for i in sorted(order[:_DRAWN])]
-    rows.sort(key=lambda row: (list(dict.fromkeys(_head(r) for r in rows)).index(_head(row)),))
-    heads = {i: _head(row) for i, row in enumerate(rows) if not i or _head(row) != _head(rows[i - 1])}
+    order_of = {head: i for i, head in enumerate(dict.fromkeys(map(_head, rows)))}
+    rows = sorted(rows, key=lambda row: order_of[_head(row)])  # what is of one name and column stands together
     percent = kind in ("points", "percent")
     unit = {"points": "percentage points", "percent": "%", "ratio": "times the reference"}.get(kind, "")
     line = {"ratio": 1.0, "percent": None}.get(kind, 0.0)
     found = [looks.get(_row_key(row), "plain") for row in rows]
-    title = {"points": "Differences, with 95 % intervals", "percent": "Worst groups, with 95 % intervals",
-             "ratio": "Ratios to the reference, with 95 % intervals"}.get(kind, "Figures, with 95 % intervals")  # fmt: skip
+    what = {"points": "Differences", "percent": "Worst groups", "ratio": "Ratios to the reference"}.get(kind, "Figures")
+    title = f"{what}, with 95 % intervals"
+    numbers = ([row[side] for row in rows] for side in ("value", "ci_low", "ci_high"))
     drawn = plots.intervals(
-        [compared_groups(row) for row in rows], *([row[side] for row in rows] for side in ("value", "ci_low", "ci_high")),
+        [compared_groups(row) for row in rows], *numbers,
         notes=[f"{figure(row['metric'], row['value'], row['ci_low'], row['ci_high'])}{_n(row)}" for row in rows],
-        heads=heads, looks=found, legend=_LOOKS, line=line, percent=percent, title=title, unit=unit,
+        heads=heads_of(rows), looks=found, legend=_LOOKS, line=line, percent=percent, title=title, unit=unit,
     )  # fmt: skip
     largest = max(rows, key=_size)
     alt = (
@@ -135,7 +154,7 @@ def _forest(kind: str, rows: list[dict[str, Any]], looks: dict[tuple[str, ...], 
     )
     left_out = f" {_DRAWN} of {total}: those that were found and the largest." if total > len(rows) else ""
     caption = f"A gap is the highest minus the lowest group; its interval holds for every pair at once.{left_out}"
-    return [Picture(drawn, caption, alt, wide=True)]
+    return [Picture(drawn, caption, alt, wide=True, drawn=True)]
 
 
 def group_section(audit: Audit) -> Section:
@@ -167,7 +186,11 @@ def group_section(audit: Audit) -> Section:
     ]  # fmt: skip
     note = "k of n pictures were given it." + (f" The first {_SHOWN} of {len(groups)}." if len(groups) > _SHOWN else "")
     if table:
-        blocks.append(Details("Every figure by group, with intervals", Table(table, "Figures by group", note=note)))
+        blocks.append(
+            Details(
+                "Every figure by group, with intervals", Table(table, "Figures by group", note=note, figures=("k", "n"))
+            )
+        )
     return Section("By group", *(blocks or [Text("No figure by group was computed.")]))
 
 
@@ -189,7 +212,7 @@ def _heat(metric: str, by: str, part: pd.DataFrame) -> Picture:
     alt = f"{title}: {len(names)} by {len(groups)} cells."
     if top is not None:
         alt += f" The highest: {said(str(top['name']))}, {said(str(top['group']))}, {shown(metric, top['value'])}."
-    return Picture(drawn, "", alt + " All are in the table below.", wide=len(columns) > 4)
+    return Picture(drawn, "", alt + " All are in the table below.", drawn=True)
 
 
 def compared_groups(row: Any) -> str:
@@ -198,6 +221,11 @@ def compared_groups(row: Any) -> str:
     reference = {"rest": "the rest", "best": "the best"}.get(reference, reference)
     between = f"{group} against {reference}" if group and reference else group or reference or "all"
     return f"gap: {between}" if str(row["metric"]).endswith("_gap") else between
+
+
+def heads_of(rows: Sequence[Any]) -> dict[int, str]:
+    """Number of a line -> the heading above it: where another name or column begins."""
+    return {i: _head(row) for i, row in enumerate(rows) if not i or _head(row) != _head(rows[i - 1])}
 
 
 def number(value: Any) -> str:

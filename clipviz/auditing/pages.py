@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from .. import reporting
 from ..reporting import Block, Code, Details, Picture, Provenance, Section, Table, Text
 from ..reporting.html import isolate
-from .facts import demonstration, model_name, pictures
+from .facts import demonstration, pictures
 from .page_checks import (
     calibration_section,
     composition_section,
@@ -76,7 +77,7 @@ def headline(audit: Audit) -> str:
     found = sum(verdict.state == "found" for verdict in audit.verdicts)
     fragile = sum(verdict.fragile for verdict in audit.verdicts)
     silent = sum(verdict.state == "none" for verdict in audit.verdicts)
-    told = f"{model_name(audit)} on {number(pictures(audit))} pictures: "
+    told = f"{audit.model} on {number(pictures(audit))} pictures: "
     told += f"{found} of {len(audit.verdicts)} headline comparisons show a difference"
     told += f", {fragile} of them fragile" if fragile else ""
     told += f"; {silent} get no verdict" if silent else ""
@@ -93,7 +94,8 @@ def audit_view(audit: Audit) -> str:
     )
     more = f"<p>{len(audit.verdicts) - 30} more.</p>" if len(audit.verdicts) > 30 else ""
     told = "".join(f"<p>{isolate(note)}</p>" for note in filter(None, (demonstration(audit), *audit.notes)))
-    return f"<div><p><b>{isolate(audit.spec.title)}</b>: {isolate(headline(audit))}</p><table>{rows}</table>{more}{told}</div>"
+    head = f"<p><b>{isolate(audit.spec.title)}</b>: {isolate(headline(audit))}</p>"
+    return f"<div>{head}<table>{rows}</table>{more}{told}</div>"
 
 
 def _people(audit: Audit) -> Section:
@@ -134,7 +136,9 @@ def _prompts(audit: Audit) -> Section:
     ]
     more = f"\n… {len(texts) - _PROMPTS} more" if len(texts) > _PROMPTS else ""
     blocks: list[Block] = [
-        Text(f"{len(spec.labels)} labels in {len(spec.templates)} templates, word for word as the model read them."),
+        Text(
+            f"{_many(spec.labels, 'label')}, {_many(spec.templates, 'template')}, word for word as the model read them."
+        ),
         Code("\n".join(texts[:_PROMPTS]) + more),
     ]
     run = set(audit.table["variant"])
@@ -152,6 +156,10 @@ def _prompts(audit: Audit) -> Section:
     if listed:
         blocks.append(Details("Every wording, word for word", Table(listed, "Wordings", note=note)))
     return Section("Prompts", *blocks)
+
+
+def _many(things: tuple[Any, ...], what: str) -> str:
+    return f"{len(things)} {what}{'' if len(things) == 1 else 's'}"
 
 
 def _meaning(audit: Audit) -> Section:
@@ -175,4 +183,12 @@ def _failed(audit: Audit) -> Section | None:
 
 def _provenance(audit: Audit) -> dict[str, Any]:
     told = {"spec": audit.spec.name, "spec SHA-256": audit.spec.sha256, "seed": audit.spec.seed}
-    return {**told, **{key: value for key, value in audit.provenance.items() if key not in ("made", "seed")}}
+    elsewhere = ("made", "seed", "spec", "wordings", "demonstration")
+    return {**told, **{key: _short(value) for key, value in audit.provenance.items() if key not in elsewhere}}
+
+
+def _short(value: Any) -> Any:
+    """Without lists that nobody reads on a page, such as the tokens that a model has seen."""
+    if isinstance(value, Mapping):
+        return {key: _short(one) for key, one in value.items()}
+    return f"{len(value)} values, in the JSON" if isinstance(value, list | tuple) and len(value) > 24 else value

@@ -55,6 +55,8 @@ class Picture:
         notebook.
     caption : below the picture. alt : what it shows, for those who cannot see it; the caption where it is left out.
     wide : takes the whole width, alone.
+    drawn : a chart on white paper at 144 pixels an inch: its letters keep their size, a narrow page scrolls it, and a
+        dark page turns it dark. Not for photographs.
 
     Raises
     ------
@@ -65,6 +67,7 @@ class Picture:
     caption: str = ""
     alt: str = ""
     wide: bool = False
+    drawn: bool = False
 
     def __post_init__(self) -> None:
         if not (self.alt.strip() or self.caption.strip()):
@@ -82,6 +85,7 @@ class Table:
     caption : above the table.
     formats : column -> format specification such as ``".3f"`` or ``".1%"``; other floats get four digits.
     note : below the table, small.
+    figures : columns of text that stand for numbers, set flush right as numbers are.
 
     >>> Table([{"model": "clipviz-tiny", "accuracy": 0.551}], "Scores", formats={"accuracy": ".1%"}).caption
     'Scores'
@@ -91,6 +95,7 @@ class Table:
     caption: str
     formats: Mapping[str, str] = field(default_factory=dict)
     note: str = ""
+    figures: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         if not self.caption.strip():
@@ -209,11 +214,13 @@ class Grid:
 def table_text(table: Table) -> Grid:
     """The cells of ``table`` as text."""
     names, rows = _cells(table.rows)
-    for column in table.formats:
-        if column not in names:
-            raise InputError(f"formats names the column {column!r}; the table has {', '.join(map(repr, names))}.")
+    for option, columns in (("formats", table.formats), ("figures", table.figures)):
+        for column in columns:
+            if column not in names and names:
+                raise InputError(f"{option} names the column {column!r}; the table has {', '.join(map(repr, names))}.")
     numeric = tuple(
-        any(_is_number(row[i]) for row in rows) and all(_is_number(row[i]) or _absent(row[i]) for row in rows)
+        names[i] in table.figures
+        or (any(_is_number(row[i]) for row in rows) and all(_is_number(row[i]) or _absent(row[i]) for row in rows))
         for i in range(len(names))
     )
     text = tuple(tuple(_show(v, table.formats.get(n, "")) for n, v in zip(names, row, strict=True)) for row in rows)

@@ -28,6 +28,7 @@ _RUN = re.compile(
     rf"|(?P<rtl>[{_RTL}]+(?: +[{_RTL}]+)*)"
 )
 _BIDI = re.compile(r"[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+_WORD = 36  # letters
 _SIGNATURES = ((b"\x89PNG\r\n\x1a\n", "png"), (b"\xff\xd8\xff", "jpeg"), (b"GIF8", "gif"), (b"RIFF", "webp"))
 
 
@@ -144,7 +145,7 @@ def _groups(blocks: Iterable[Block]) -> list[tuple[str, list[Block]]]:
     def key(item: tuple[int, Block]) -> tuple[str, int]:
         place, block = item
         if isinstance(block, Picture) and not block.wide:
-            return "gallery", -1
+            return "charts" if block.drawn else "gallery", -1
         return type(block).__name__.lower(), place
 
     return [(kind, [b for _, b in items]) for (kind, _), items in itertools.groupby(enumerate(blocks), key)]
@@ -167,7 +168,7 @@ def _environment() -> Environment:
     )
     made.filters.update(
         isolate=isolate, table_text=table_text, value_text=value_text, paragraphs=_paragraphs, groups=_groups,
-        address=_address,
+        unbroken=_unbroken, address=_address,
     )  # fmt: skip
     made.globals.update(data_uri=data_uri)
     made.tests["nested"] = lambda value: isinstance(value, Mapping)
@@ -176,6 +177,11 @@ def _environment() -> Environment:
 
 def _paragraphs(text: str) -> list[str]:
     return [part.strip() for part in re.split(r"\n\s*\n", text) if part.strip()]
+
+
+def _unbroken(text: str) -> bool:
+    """Whether a word is so long that a table must break it anywhere."""
+    return any(len(word) > _WORD for word in text.split())
 
 
 def _address(file: str) -> str:

@@ -7,7 +7,6 @@ import io
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..facts import model_name
 from .plain import text
 
 if TYPE_CHECKING:
@@ -22,7 +21,7 @@ def as_csv(audit: Audit) -> str:
     """The table, a row a figure, with the model and the spec beside it. A text that a spreadsheet would run as a
     formula has a quote before it, which `read_table` takes off again."""
     table = audit.table.copy()
-    table["model"] = model_name(audit)
+    table["model"] = audit.model
     table["spec"] = audit.spec.name
     table["spec_sha256"] = audit.spec.sha256
     for name in table.columns:

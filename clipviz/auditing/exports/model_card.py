@@ -8,7 +8,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from ..claims import claimed
-from ..facts import demonstration, model_name, pictures
+from ..facts import demonstration, pictures
 from ..formats import figure, title_of
 from ..sentences import said
 from .plain import text
@@ -38,7 +38,7 @@ def section(audit: Audit) -> str:
     lines = [f"## Bias audit: {escape(audit.spec.title)}", ""]
     if told := demonstration(audit):
         lines += [f"**{escape(told)}**", ""]
-    lines += [f"Model {escape(model_name(audit))}, {pictures(audit)} pictures, spec `{audit.spec.sha256[:12]}`.", ""]
+    lines += [f"Model {escape(audit.model)}, {pictures(audit)} pictures, spec `{audit.spec.sha256[:12]}`.", ""]
     for verdict in audit.verdicts:
         tag = {"found": "Found", "not found": "Not found", "none": "No verdict"}[verdict.state]
         lines.append(f"- **{'Found, fragile' if verdict.fragile else tag}.** {escape(verdict.sentence)}")
@@ -91,7 +91,7 @@ def _index(audit: Audit) -> str:
                     "args": {"spec_sha256": audit.spec.sha256, "pictures": pictures(audit)}},
         "metrics": metrics,
     }  # fmt: skip
-    return "model-index:\n" + _yaml([{"name": model_name(audit), "results": [result]}], 0)
+    return "model-index:\n" + _yaml([{"name": audit.model, "results": [result]}], 0)
 
 
 def _yaml(value: Any, depth: int) -> str:
