@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from .. import reporting
+from ..errors import DataError
 from ..reporting import Block, Code, Details, Picture, Provenance, Section, Table, Text
 from ..reporting.html import isolate
 from .facts import demonstration, pictures
@@ -18,13 +19,16 @@ from .page_checks import (
     words_section,
 )
 from .page_parts import capped, figure_section, group_section, number, verdict_section
+from .parts import BEST, REST
 from .sentences import said
 
 if TYPE_CHECKING:
     from .result import Audit
+    from .verdicts import Verdict
 
 _SHOWN = 500
 _PROMPTS = 400
+_CLAIMS, _EACH = 6, 4  # claims with pictures, and pictures of each group
 _LIMITS = (
     "The intervals hold for pictures drawn as these were; other cameras, places and people may give other figures.",
     "A cosine is not what a product does: thresholds, prompts and people stand between this model and its use.",
@@ -102,26 +106,25 @@ def _people(audit: Audit) -> Section:
     blocks: list[Block] = [
         Text("Shown because they were asked for. A picture here is an example behind a figure, not evidence of one.")
     ]
-    for verdict in [one for one in audit.verdicts if one.state == "found"][:6]:
-        shown = []
+    found = [one for one in audit.verdicts if one.state == "found"] or list(audit.verdicts)
+    for verdict in found[:_CLAIMS]:
+        blocks.append(Text(verdict.sentence))
         for group in (verdict.group, verdict.reference):
-            for example in _examples(audit, verdict, group):
-                shown.append(Picture(example, f"{said(group)}: {said(verdict.name)}", f"a picture of {said(group)}"))
-        if shown:
-            blocks += [Text(verdict.sentence), *shown]
-    if len(blocks) == 1:
-        blocks.append(Text("No picture stands behind a verdict that was found."))
+            if group and group not in (REST, BEST):
+                blocks += _examples(audit, verdict, group)
+    if not found:
+        blocks.append(Text("There is no headline comparison whose pictures could be shown."))
     return Section("Pictures", *blocks)
 
 
-def _examples(audit: Audit, verdict: Any, group: str) -> list[Any]:
-    from ..errors import ClipvizError
-
+def _examples(audit: Audit, verdict: Verdict, group: str) -> list[Block]:
+    """Pictures of a group that were given the label, drawn by the spec's seed, or why there are none."""
     try:
-        found = audit.examples(group=group, label=verdict.name, k=4)
-    except ClipvizError:  # "the rest" is no group, and a category no label
-        return []
-    return [getattr(one, "image", one) for one in found]
+        found = audit.examples(group=group, label=verdict.name, by=verdict.by, k=_EACH)
+    except DataError as error:
+        return [Text(f"{said(group)}: {error}")]
+    what = f"{said(group)}, given {said(verdict.name)}"
+    return [Picture(item.image, what, f"A picture labelled {what}") for item in found]
 
 
 def _prompts(audit: Audit) -> Section:

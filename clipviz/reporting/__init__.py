@@ -17,6 +17,7 @@ from clipviz.reporting.blocks import (
     Text,
 )
 from clipviz.reporting.html import page
+from clipviz.reporting.indexing import report
 
 __all__ = [
     "Block",
@@ -31,4 +32,5 @@ __all__ = [
     "Table",
     "Text",
     "page",
+    "report",
 ]

@@ -28,7 +28,7 @@ _RUN = re.compile(
     rf"|(?P<rtl>[{_RTL}]+(?: +[{_RTL}]+)*)"
 )
 _BIDI = re.compile(r"[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
-_WORD = 36  # letters
+_WORD, _PROSE = 36, 60  # letters of a word that is broken anywhere, of a cell that is a sentence
 _SIGNATURES = ((b"\x89PNG\r\n\x1a\n", "png"), (b"\xff\xd8\xff", "jpeg"), (b"GIF8", "gif"), (b"RIFF", "webp"))
 
 
@@ -168,7 +168,7 @@ def _environment() -> Environment:
     )
     made.filters.update(
         isolate=isolate, table_text=table_text, value_text=value_text, paragraphs=_paragraphs, groups=_groups,
-        unbroken=_unbroken, address=_address,
+        unbroken=_unbroken, prose=lambda text: len(text) > _PROSE, address=_address,
     )  # fmt: skip
     made.globals.update(data_uri=data_uri)
     made.tests["nested"] = lambda value: isinstance(value, Mapping)

@@ -20,10 +20,7 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "|", "%", "'", "＝", "＋", "
 def as_csv(audit: Audit) -> str:
     """The table, a row a figure, with the model and the spec beside it. A text that a spreadsheet would run as a
     formula has a quote before it, which `read_table` takes off again."""
-    table = audit.table.copy()
-    table["model"] = audit.model
-    table["spec"] = audit.spec.name
-    table["spec_sha256"] = audit.spec.sha256
+    table = audit.to_pandas()
     for name in table.columns:
         if table[name].dtype == object or str(table[name].dtype) in ("category", "str", "string"):
             table[name] = [neutral(str(value)) for value in table[name].tolist()]
