@@ -121,5 +121,5 @@ def admitted(spec: AuditSpec, frame: pd.DataFrame) -> AuditSpec:
             f"{len(strangers)} of {len(frame)} pictures show people outside of the consented gallery ({who}): clipviz "
             "runs on no open set of people. Leave those pictures out, or add the people with their consent."
         )
-    labels = tuple(Label(person, "identity", truth={gallery.column: person}) for person in people)
+    labels = tuple(Label(person, "identity", truth={gallery.column: (person,)}) for person in people)
     return replace(spec, labels=labels)

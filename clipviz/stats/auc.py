@@ -38,6 +38,6 @@ def auc_limits(shown: ArrayLike, others: ArrayLike, *, level: float = 0.95) -> t
         return abs(found - theta) - z * math.sqrt(spread)
 
     end = 1e-12
-    low = optimize.brentq(beyond, end, found) if found > end and beyond(end) > 0 else 0.0
-    high = optimize.brentq(beyond, found, 1 - end) if found < 1 - end and beyond(1 - end) > 0 else 1.0
+    low = optimize.brentq(beyond, end, min(found, 1 - end)) if beyond(end) > 0 else 0.0
+    high = optimize.brentq(beyond, max(found, end), 1 - end) if beyond(1 - end) > 0 else 1.0
     return found, float(low), float(high)
