@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     )
     from .images import open_image
     from .model import Model, list_models, load
+    from .reporting import report
     from .sources import open_source
     from .text import Prompt, PromptSet
     from .training import train
@@ -74,6 +75,7 @@ __all__ = [
     "load",
     "open_image",
     "open_source",
+    "report",
     "register_explainer",
     "synth",
     "through_depth",
@@ -104,6 +106,7 @@ _ROOMS = {
     ),
     "images": ("open_image",),
     "model": ("Model", "list_models", "load"),
+    "reporting": ("report",),
     "sources": ("open_source",),
     "text": ("Prompt", "PromptSet"),
     "training": ("train",),

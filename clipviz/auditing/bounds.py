@@ -118,9 +118,9 @@ def check_bound(bound: Bound, spec: AuditSpec) -> None:
     offered = computed(spec.metrics)
     wanted = [name for name in offered if _fits(bound, name)]
     if not wanted:
-        asked = (bound.metric or "METRIC") + bound.ending
+        wish = (bound.metric or "METRIC") + bound.ending
         raise SpecError(
-            f"The bound {bound.text!r} asks for {asked!r}, which this spec does not compute; it computes "
+            f"The bound {bound.text!r} asks for {wish!r}, which this spec does not compute; it computes "
             f"{', '.join(offered)}."
         )
 

@@ -84,7 +84,7 @@ def wording_section(audit: Audit) -> Section | None:
              "more about the wording than about the model: such a verdict is marked fragile.")
     ]  # fmt: skip
     for percent in (True, False):
-        part = [(dict(zip(KEY, key, strict=True)), rows) for key, rows in chosen if is_share(key[0]) == percent]
+        part = [(dict(zip(KEY, key, strict=True)), rows) for key, rows in chosen if is_share(str(key[0])) == percent]
         if not part:
             continue
         first = np.full((len(part), 3), np.nan)

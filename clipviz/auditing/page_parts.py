@@ -107,7 +107,8 @@ def figure_section(audit: Audit) -> Section:
     looks = {_key(verdict): _look(verdict) for verdict in audit.verdicts}
     blocks: list[Block] = []
     kinds: dict[str, list[dict[str, Any]]] = {}
-    for row in rows.to_dict("records"):
+    records: Any = rows.to_dict("records")
+    for row in records:
         kinds.setdefault(_kind(str(row["metric"])), []).append(row)
     for kind, several in kinds.items():
         blocks += _forest(kind, several, looks)
@@ -208,7 +209,7 @@ def _heat(metric: str, by: str, part: pd.DataFrame) -> Picture:
         wide.to_numpy(float), [said(str(r)) for r in rows], [said(str(c)) for c in columns],
         percent=is_share(metric), title=title[0].upper() + title[1:],
     )  # fmt: skip
-    top = part.loc[part["value"].idxmax()] if part["value"].notna().any() else None
+    top: Any = part.sort_values("value", ascending=False).iloc[0] if part["value"].notna().any() else None
     alt = f"{title}: {len(names)} by {len(groups)} cells."
     if top is not None:
         alt += f" The highest: {said(str(top['name']))}, {said(str(top['group']))}, {shown(metric, top['value'])}."

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import inspect
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from clipviz.errors import InputError
 from clipviz.files import write
-from clipviz.reporting.blocks import Item, Listing, Section
+from clipviz.reporting.blocks import Item, Listing, Notice, Section
 from clipviz.reporting.html import page
 
 _MORE = {".json": "JSON, all of it", ".csv": "CSV, the table", ".md": "a section for a model's card",
@@ -38,8 +39,9 @@ def report(*results: Any, path: str | Path = "out/", people: bool = False) -> Pa
     if not results:
         raise InputError('There is nothing to report; pass results, such as clipviz.report(audit, path="out/").')
     if folder.is_file() or folder.suffix.lower() in (".html", *_MORE):
-        raise InputError(f"A report is a folder of pages, got {str(path)!r}; pass path={str(folder.with_suffix(''))!r}, or "
-                         "save one result by its own .save().")  # fmt: skip
+        other = str(folder.with_suffix(""))
+        raise InputError(f"A report is a folder of pages, got {str(path)!r}; pass path={other!r}, or save one result by "
+                         "its own .save().")  # fmt: skip
     for number, result in enumerate(results, 1):
         if not callable(getattr(result, "save", None)):
             raise InputError(f"Result {number} is a {type(result).__name__}, which has no page; pass what "
@@ -63,7 +65,11 @@ def _section(number: int, result: Any, folder: Path, people: bool) -> Section:
             continue  # not something that this kind of result is saved as
     links = [Item("The page", file=files[0])]
     links += [Item(_MORE[Path(name).suffix], file=name) for name in files[1:]]
-    return Section(title, Listing(*_findings(result)), Listing(*links))
+    about = getattr(result, "provenance", None)
+    tiny = isinstance(about, Mapping) and about.get("demonstration") is True
+    head = [Notice("These figures show how a report reads, not what a model in use does.", "warning",
+                   "Demonstration model")] if tiny else []  # fmt: skip
+    return Section(title, *head, Listing(*_findings(result)), Listing(*links))
 
 
 def _title(result: Any) -> str:

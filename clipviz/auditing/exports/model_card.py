@@ -113,8 +113,8 @@ def _yaml(value: Any, depth: int) -> str:
 
 def _headline(audit: Audit) -> list[dict[str, Any]]:
     """The rows of the headline comparisons."""
-    found: list[dict[str, Any]] = audit.table[claimed(audit.table)].to_dict("records")
-    return found
+    rows: Any = audit.table[claimed(audit.table)].to_dict("records")
+    return list(rows)
 
 
 def _groups(row: dict[str, Any]) -> str:
