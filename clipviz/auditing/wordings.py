@@ -14,7 +14,10 @@ if TYPE_CHECKING:
     from .spec import AuditSpec
 
 WRITTEN = "as written"
-KINDS = ("written", "templates", "article", "case", "synonym", "added", "left out", "logit scale", "placebo", "neutral")
+KINDS = (
+    "written", "templates", "article", "case", "synonym", "added", "left out", "logit scale", "placebo", "neutral",
+    "resolution",
+)  # fmt: skip
 # Where the spec names none. Texts that bring their article ("a nurse") are put in without one.
 TEMPLATES = ("{}", "a photo of {}.", "a picture of {}", "a close-up photo of {}.")
 TEMPLATES_FOR_BARE = ("{}", "a photo of a {}.", "a picture of a {}", "a close-up photo of a {}.")

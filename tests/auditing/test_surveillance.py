@@ -7,11 +7,15 @@ import pickle
 import numpy as np
 import pandas as pd
 import pytest
-from PIL import Image
+from PIL import Image, ImageDraw
 
+import clipviz
 from clipviz.auditing.fitting import fitted
-from clipviz.auditing.spec import AuditSpec
+from clipviz.auditing.scoring import score
+from clipviz.auditing.spec import AuditSpec, Metric
 from clipviz.auditing.surveillance import LowResolution, seen_at
+from clipviz.auditing.sweep import at_sides, smaller
+from clipviz.embedding import embed
 from clipviz.errors import DataError, InputError, SpecError
 from clipviz.sources import open_source
 
@@ -77,3 +81,32 @@ def test_a_gallery_names_those_who_agreed_and_nobody_else():
             fitted(spec, strangers)
     with pytest.raises(SpecError, match="at least two"):
         fitted(spec.with_(gallery={"people": ["Ada"], "consent": "yes"}), frame)
+
+
+def test_a_sweep_asks_the_same_of_pictures_made_smaller(tmp_path, monkeypatch):
+    """Thin stripes are gone at 14 pixels, and a large circle is not: cosines move by what was lost."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    coarse = Image.new("RGB", (112, 112), "white")
+    pixels = np.full((112, 112, 3), 255, np.uint8)
+    pixels[:, ::4] = pixels[:, 1::4] = (255, 0, 0)
+    fine = Image.fromarray(pixels)
+    ImageDraw.Draw(coarse).ellipse((16, 16, 96, 96), fill=(255, 0, 0))
+    (tmp_path / "data").mkdir()
+    fine.save(tmp_path / "data" / "fine.png")
+    coarse.save(tmp_path / "data" / "round.png")
+    model = clipviz.load()
+    store = embed(tmp_path / "data", model=model, progress=False)
+    spec = AuditSpec.from_dict({
+        "labels": ["a red circle", "a blue square"], "metrics": [Metric("share")], "groups": {"columns": ["kind"]},
+        "sides": [14, 112],
+    })  # fmt: skip
+    by_side, notes = smaller(spec, store, model)
+    assert list(by_side) == [112, 14] and notes == ()
+    whole, small = at_sides(spec, by_side, model)
+    assert small.wording.name == "at 14 px" and small.wording.control
+    written = score(store, [whole.wording], model)[0]
+    assert np.allclose(whole.cosines, written.cosines, atol=1e-6)
+    moved = 1 - (by_side[14].to_numpy() * store.to_numpy()).sum(axis=1)
+    assert moved[0] > 5 * moved[1]
+    (tmp_path / "data" / "fine.png").unlink()
+    assert "left out" in smaller(spec, store, model)[1][0]
