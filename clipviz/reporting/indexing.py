@@ -40,8 +40,8 @@ def report(*results: Any, path: str | Path = "out/", people: bool = False) -> Pa
         raise InputError('There is nothing to report; pass results, such as clipviz.report(audit, path="out/").')
     if folder.is_file() or folder.suffix.lower() in (".html", *_MORE):
         other = str(folder.with_suffix(""))
-        raise InputError(f"A report is a folder of pages, got {str(path)!r}; pass path={other!r}, or save one result by "
-                         "its own .save().")  # fmt: skip
+        raise InputError(f"A report is a folder of pages, got {str(path)!r}; pass path={other!r}, or save one result "
+                         "by its own .save().")  # fmt: skip
     for number, result in enumerate(results, 1):
         if not callable(getattr(result, "save", None)):
             raise InputError(f"Result {number} is a {type(result).__name__}, which has no page; pass what "
