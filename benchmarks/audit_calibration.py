@@ -48,7 +48,8 @@ class Case:
     sizes: dict[str, dict[str, int]]
     rates: dict[str, float]
     gaps: tuple[tuple[str, float, float], ...] = ()  # (what it is called, gap, how often it must be found)
-    null: bool = True
+    null: bool = True  # whether a world without a difference is asked too, and one with a gap
+    gate: bool = False  # whether a gate is tried at its bound, with one group apart and with half of them
 
     def world(self) -> World:
         return worlds(self.spec, self.sizes, self.rates)[0]
@@ -87,16 +88,16 @@ def cases() -> list[Case]:
     uneven = {"race": dict(zip(SEVEN, (3000, 1000, 300, 100, 100, 30, 30), strict=True))}
     two = spec_of(("gender",), "difference", {"gender": "Male"})
     return [
-        Case("7 groups of 1,000, 21 labels, gaps", gap, small, rates, (one,)),
+        Case("7 groups of 1,000, 21 labels, gaps", gap, small, rates, (one,), gate=True),
         Case("7 groups of 3,000, 21 labels, gaps", gap, large, rates, (three,), null=False),
-        Case("7 groups of 1,000, 21 labels, against a reference", difference, small, rates, (one,)),
+        Case("7 groups of 1,000, 21 labels, against a reference", difference, small, rates, (one,), gate=True),
         Case("7 groups of 3,000, 21 labels, against a reference", difference, large, rates, (three,), null=False),
         Case("7 groups of 1,000, 21 labels, against the rest", rest, small, rates, (one,)),
         Case("FairFace val-00 by race and gender, rare harms, gaps", spec_of(("race", "gender"), "gap"),
              {"race": RACES, "gender": GENDERS}, rates_of(0.01, 0.003)),
         Case("FairFace val-00 by age, rare harms, gaps", spec_of(("age",), "gap"), {"age": AGES},
              rates_of(0.01, 0.003)),
-        Case("7 groups of 30 to 3,000, 21 labels, gaps", gap, uneven, rates_of(0.05, 0.01)),
+        Case("7 groups of 30 to 3,000, 21 labels, gaps", gap, uneven, rates_of(0.05, 0.01), gate=True),
         Case("2 groups of 30 and 3,000, against the larger", two, {"gender": {"Female": 30, "Male": 3000}},
              rates_of(0.05, 0.01)),
     ]  # fmt: skip
@@ -112,15 +113,16 @@ def asked(case: Case, repetitions: int, seed: int) -> list[tuple[str, Any]]:
     if chosen is None:
         return found
 
-    def planted(what: Planted, apart: int) -> Any:
+    def planted(what: Planted, apart: int, gate: bool = False) -> Any:
         world = even.planted(what, apart=apart)
-        return lambda at: run(case.spec, world, repetitions=repetitions, seed=at, bounds=boundary(world))
+        bounds = boundary(world) if gate else ()
+        return lambda at: run(case.spec, world, repetitions=repetitions, seed=at, bounds=bounds)
 
     size = len(even.sizes[chosen.by][0])
     if case.null:
-        for apart in dict.fromkeys((1, size // 2)):
-            about = f"{apart} against {size - apart}"
-            found.append((f"one gap of {100 * chosen.gap:.1f} points, {about}", planted(chosen, apart)))
+        for apart in dict.fromkeys((1, size // 2) if case.gate else (1,)):
+            about = f"one gap of {100 * chosen.gap:.1f} points, {apart} against {size - apart}"
+            found.append((about, planted(chosen, apart, case.gate)))
     for name, wide, _ in case.gaps:
         found.append((f"one gap, {name}", planted(chosen._replace(gap=wide, donor="a person of kind 0"), 1)))
     return found
