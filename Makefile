@@ -2,7 +2,9 @@
 BIN := .venv/bin
 # SLOW=1 takes in the tests that need over twenty seconds; CI does, by CLIPVIZ_REQUIRE_ALL=1.
 SLOW ?= $(CLIPVIZ_REQUIRE_ALL)
-MARKS := $(if $(filter-out 0,$(SLOW)),,-m "not slow")
+QUICK := $(if $(filter-out 0,$(SLOW)),, and not slow)
+# So many test files at a time, a thread each; what starts a cluster or a browser of its own runs after them, alone.
+JOBS ?= 2
 
 .PHONY: help demo test test-all lint lab bench
 
@@ -20,8 +22,13 @@ help:
 demo: .venv/.stamp
 	@$(BIN)/clipviz demo --out out/demo
 
+# Both parts run whatever the first says; 5 is pytest's word for no tests, where ARGS names some of one part only.
 test: lint
-	$(BIN)/python -m pytest $(MARKS) $(ARGS)
+	@failed=0; \
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m "not alone$(QUICK)" $(ARGS) \
+	    || [ $$? -eq 5 ] || failed=1; \
+	$(BIN)/python -m pytest -m "alone$(QUICK)" $(ARGS) || [ $$? -eq 5 ] || failed=1; \
+	exit $$failed
 
 test-all:
 	@$(MAKE) --no-print-directory test SLOW=1

@@ -16,7 +16,17 @@ pytestmark = pytest.mark.skipif(shutil.which("make") is None, reason="make is no
 
 def make(*arguments: str, where: Path = ROOT, **setting: str) -> str:
     # A make that runs these tests hands its own variables down; this one starts without them.
-    ours = {"MAKEFLAGS", "MFLAGS", "MAKEOVERRIDES", "MAKELEVEL", "SLOW", "ARGS", "CLIPVIZ_REQUIRE_ALL", "PYTHON"}
+    ours = {
+        "MAKEFLAGS",
+        "MFLAGS",
+        "MAKEOVERRIDES",
+        "MAKELEVEL",
+        "SLOW",
+        "ARGS",
+        "JOBS",
+        "CLIPVIZ_REQUIRE_ALL",
+        "PYTHON",
+    }
     clean = {name: value for name, value in os.environ.items() if name not in ours}
     done = subprocess.run(["make", *arguments], cwd=where, env={**clean, **setting}, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -25,7 +35,7 @@ def make(*arguments: str, where: Path = ROOT, **setting: str) -> str:
 
 def test_the_slow_tests_run_when_asked_for():
     quick = make("-n", "test")
-    assert '-m "not slow"' in quick
+    assert '-m "not alone and not slow"' in quick and '-m "alone and not slow"' in quick
     for command in ("ruff check", "mypy", "pytest"):
         assert command in quick
     asked = [make("-n", "test", "SLOW=1"), make("-n", "test", CLIPVIZ_REQUIRE_ALL="1"), make("-n", "test-all")]

@@ -22,7 +22,7 @@ START_S, RUN_S, ANSWER_MS = 120, 420, 60_000  # generous: the machine may be bus
 # Of JupyterLab itself: a fresh profile has no saved workspace, and there is no network.
 LABS_OWN = re.compile(r"/api/|/lab/|/static/|Failed to load resource|favicon|service ?worker", re.I)
 
-pytestmark = [pytest.mark.slow, pytest.mark.browser]
+pytestmark = [pytest.mark.slow, pytest.mark.browser, pytest.mark.alone]
 
 
 def chromium():

@@ -24,6 +24,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from pictures import damage, real_pictures
 
 ROOT = Path(__file__).resolve().parents[2]
+pytestmark = pytest.mark.alone
 needs_ray = pytest.mark.skipif(
     not importlib.util.find_spec("ray") and not os.environ.get("CLIPVIZ_REQUIRE_ALL"), reason="Ray is not installed"
 )

@@ -17,7 +17,7 @@ from clipviz.training import train
 from clipviz.training.checkpoint import Checkpoints
 
 ROOT = Path(__file__).resolve().parents[2]
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
 
 def _benchmark():
