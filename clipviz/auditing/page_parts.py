@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from .. import plots
 from ..reporting import Block, Details, Item, Listing, Notice, Picture, Section, Table, Text
 from .claims import claimed
-from .facts import demonstration
+from .facts import compared_rows, demonstration
 from .formats import base_of, figure, interval, is_difference, is_share, shown, title_of
 from .gate import gate
 from .sentences import said
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _SHOWN = 1000  # rows of a table on the page; JSON and CSV hold all
 _DRAWN = 60  # lines of a figure
 _OPEN = 12  # verdicts of one kind that stand unfolded
-_LOOKS = {"strong": "found", "fragile": "found, but fragile", "quiet": "not found", "plain": "no verdict"}
+_LOOKS = {"strong": "found", "fragile": "found, but fragile", "quiet": "not found", "plain": "no verdict of its own"}
 
 
 def verdict_section(audit: Audit) -> Section:
@@ -101,7 +101,7 @@ def _gate(audit: Audit) -> list[Block]:
 
 def figure_section(audit: Audit) -> Section:
     """Each headline comparison with its interval, drawn, and the same as a table."""
-    rows = audit.table[claimed(audit.table)]
+    rows = compared_rows(audit.table)
     if not len(rows):
         return Section("Figures", Text("This spec has no headline comparison."))
     looks = {_key(verdict): _look(verdict) for verdict in audit.verdicts}
@@ -110,8 +110,11 @@ def figure_section(audit: Audit) -> Section:
     records: Any = rows.to_dict("records")
     for row in records:
         kinds.setdefault(_kind(str(row["metric"])), []).append(row)
-    for kind, several in kinds.items():
-        blocks += _forest(kind, several, looks)
+    main = "points" if "points" in kinds else next(iter(kinds))
+    blocks.append(_forest(main, kinds.pop(main), looks))
+    if kinds:
+        rest = [_forest(kind, several, looks) for kind, several in kinds.items()]
+        blocks.append(Details("Ratios, worst groups and other figures, drawn", *rest))
     table = [
         {"what": said(str(row["name"])), "by": said(str(row["by"])), "compared": compared_groups(row),
          "figure": title_of(str(row["metric"])), "value": shown(row["metric"], row["value"]),
@@ -126,7 +129,7 @@ def figure_section(audit: Audit) -> Section:
     return Section("Figures", *blocks)
 
 
-def _forest(kind: str, rows: list[dict[str, Any]], looks: dict[tuple[str, ...], str]) -> list[Block]:
+def _forest(kind: str, rows: list[dict[str, Any]], looks: dict[tuple[str, ...], str]) -> Picture:
     total = len(rows)
     if total > _DRAWN:  # those with a verdict, then the largest; in the table's order
         order = sorted(
@@ -155,7 +158,7 @@ def _forest(kind: str, rows: list[dict[str, Any]], looks: dict[tuple[str, ...], 
     )
     left_out = f" {_DRAWN} of {total}: those that were found and the largest." if total > len(rows) else ""
     caption = f"A gap is the highest minus the lowest group; its interval holds for every pair at once.{left_out}"
-    return [Picture(drawn, caption, alt, wide=True, drawn=True)]
+    return Picture(drawn, caption, alt, wide=True, drawn=True)
 
 
 def group_section(audit: Audit) -> Section:

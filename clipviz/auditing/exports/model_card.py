@@ -7,8 +7,7 @@ import math
 import re
 from typing import TYPE_CHECKING, Any
 
-from ..claims import claimed
-from ..facts import demonstration, pictures
+from ..facts import compared_rows, demonstration, pictures
 from ..formats import figure, title_of
 from ..sentences import said
 from .plain import text
@@ -112,8 +111,8 @@ def _yaml(value: Any, depth: int) -> str:
 
 
 def _headline(audit: Audit) -> list[dict[str, Any]]:
-    """The rows of the headline comparisons."""
-    rows: Any = audit.table[claimed(audit.table)].to_dict("records")
+    """What the headline is about."""
+    rows: Any = compared_rows(audit.table).to_dict("records")
     return list(rows)
 
 
