@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -110,21 +111,30 @@ def skewness(
         "max_skew": float(max_skew(np.bincount(order, minlength=size), wanted, base=base)),
         "ndkl": float(ndkl(order, wanted, base=base)),
     }
-    rng = np.random.default_rng(seed)
-    drawn: dict[str, list[Floats]] = {"max_skew": [], "ndkl": []}
-    step = max(1, _ROOM // (len(order) * 4))
-    for start in range(0, rankings, step):
-        some = random_rankings(counts, len(order), min(step, rankings - start), rng)
-        top = np.stack([(some == group).sum(axis=1) for group in range(size)], axis=1)
-        drawn["max_skew"].append(max_skew(top, wanted, base=base))
-        drawn["ndkl"].append(ndkl(some, wanted, base=base))
+    drawn = _random_values(tuple(counts.tolist()), len(order), tuple(wanted.tolist()), base, rankings, seed)
     found = {}
     for name, value in given.items():
-        values = np.concatenate(drawn[name])
+        values = drawn[name]
         far = int((values >= value - 1e-12).sum())
         mean = float(values.mean())
         found[name] = Skewness(value, mean, float(np.quantile(values, 0.95)), value - mean, (far + 1) / (rankings + 1))
     return found
+
+
+@lru_cache(maxsize=64)
+def _random_values(
+    gallery: tuple[int, ...], k: int, desired: tuple[float, ...], base: float, rankings: int, seed: int
+) -> dict[str, Floats]:
+    """ "max_skew" and "ndkl" of random rankings, [rankings] each: the same for every query of one gallery."""
+    rng, wanted = np.random.default_rng(seed), np.array(desired)
+    drawn: dict[str, list[Floats]] = {"max_skew": [], "ndkl": []}
+    step = max(1, _ROOM // (k * 4))
+    for start in range(0, rankings, step):
+        some = random_rankings(gallery, k, min(step, rankings - start), rng)
+        top = np.stack([(some == group).sum(axis=1) for group in range(len(gallery))], axis=1)
+        drawn["max_skew"].append(max_skew(top, wanted, base=base))
+        drawn["ndkl"].append(ndkl(some, wanted, base=base))
+    return {name: np.concatenate(parts) for name, parts in drawn.items()}
 
 
 def desired_shares(spec: AuditSpec, by: str, groups: Sequence[str], gallery: ArrayLike) -> tuple[Floats, str]:
@@ -173,7 +183,7 @@ def retrieval_rows(
                 if k > len(codes):
                     continue
                 top = order[:k]
-                measured = skewness(top, gallery, wanted, base=base, rankings=rankings, seed=spec.seed + q)
+                measured = skewness(top, gallery, wanted, base=base, rankings=rankings, seed=spec.seed)
                 how = (f"top {k} of {len(codes)}, desired: {called}, logarithm to base {base:.6g}; permutation "
                        f"({rankings:,} rankings)")  # fmt: skip
                 share = np.bincount(top, minlength=len(gallery)) / k

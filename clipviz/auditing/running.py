@@ -207,10 +207,13 @@ def _ranked(part: Part, groups: Sequence[Grouping]) -> Iterator[pd.DataFrame]:
                 if all(sides):
                     first, second = (scored.cosines[:, side].mean(axis=1, dtype=np.float64) for side in sides)
                     ((level, name),) = spec.of(metric)
+                    written = wording.name == WRITTEN
                     found = association_rows(
-                        spec, name, first - second, groups, variant=wording.name, headline=headline
-                    )
-                    yield found.assign(level=level)
+                        spec, name, first - second, groups, variant=wording.name, headline=headline,
+                        permutations=10_000 if written else 1,
+                    ).assign(level=level)  # fmt: skip
+                    # as in the rest of the table, other wordings are not tested
+                    yield found if written else found.assign(p=np.nan, method=found["method"].str.split(";").str[0])
 
 
 def _selftest(spec: AuditSpec, groups: Sequence[Grouping], repetitions: int) -> Any:
