@@ -129,11 +129,11 @@ class AuditSpec:
         return tuple(dict.fromkeys(label.set for label in self.labels))
 
     def parts(self) -> tuple[AuditSpec, ...]:
-        """One spec a set of labels, each with its own metrics; the spec itself where there is one set.
+        """One spec a set of labels, each with its own metrics; the spec itself where no set is named.
 
         Pictures are labelled within a part. ``part`` is the set's name, for what a table calls the whole set.
         """
-        if len(self.sets) < 2:
+        if self.part or self.sets in ((), ("",)):
             return (self,)
         found = []
         for one in self.sets:
@@ -147,7 +147,7 @@ class AuditSpec:
         """(level, name) of what a metric is computed of: ("label", "thief"), ("category", "crime-related").
 
         "labels" is every label, "categories" every category, "harmful" both of the harmful, "all" labels and
-        categories. Accuracy over the whole set is at level "overall".
+        categories. Accuracy over the whole set is at level "overall", and that of its categories at "category".
         """
         from .spec_checks import asked
 

@@ -47,9 +47,12 @@ def asked(spec: AuditSpec, metric: Metric) -> tuple[tuple[str, str], ...]:
     if metric.metric == "association":
         return (("overall", f"{metric.of[0]} against {metric.of[1]}"),)
     if metric.metric in ("accuracy", "balanced_accuracy"):
-        collapsed = "categories" in metric.of
-        found = [("category", spec.part or "all categories")] if collapsed else []
-        return tuple(found if metric.of == ("categories",) else [("overall", spec.part or "all labels"), *found])
+        sets = [spec.part] if spec.part else [one for one in spec.sets if metric.set in ("", one)]
+        wholes = [one or "all labels" for one in sets]
+        found = [] if metric.of == ("categories",) else [("overall", whole) for whole in wholes]
+        if "categories" in metric.of:
+            found += [("category", f"{whole}, by category") for whole in wholes]
+        return tuple(found)
     found = []
     for one in metric.of:
         if one in ("labels", "all"):

@@ -169,3 +169,19 @@ def test_labels_that_the_tokenizer_reads_alike_are_refused():
     long = [f"{'word ' * 40}{end}" for end in ("one", "two")]
     with pytest.raises(SpecError, match="in other, shorter words"):
         check_tokens(spec.with_(labels=long, metrics=[Metric("share")]), model)
+
+
+def test_sets_of_labels_are_asked_apart():
+    spec = AuditSpec.load("fairface_classification")
+    race, gender, _ = spec.parts()
+    assert (race.part, race.names[0], gender.names) == ("race", "Black", ("man", "woman"))
+    assert race.parts() == (race,)
+    accuracy = next(metric for metric in race.metrics if metric.metric == "accuracy")
+    assert race.of(accuracy) == (("overall", "race"), ("category", "race, by category"))
+    assert spec.of(accuracy) == race.of(accuracy)  # a gate may name it before the spec is split
+    bound = "'race, by category'.gender.gap.ci_low > 0.05"
+    assert spec.with_(gate={"fail_if": [bound]}).gate.fail_if == (bound,)
+    alone = spec.with_(labels=race.labels, metrics=race.metrics)
+    assert [one.part for one in alone.parts()] == ["race"]
+    with pytest.raises(SpecError, match="Did you mean 'race'"):
+        spec.with_(metrics=[Metric("share", set="rase")])
