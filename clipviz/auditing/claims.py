@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -19,7 +20,7 @@ ALPHA = 0.05  # of any false verdict in a whole report
 KEY = ("metric", "level", "by", "name", "group", "reference")
 REST = "rest"  # the reference that is all other groups together
 _CLAIMS = ("_difference", "_gap")
-_ALONE = ("skew", "association")  # each figure is one of a group against chance
+_SKEW = re.compile(r"skew@\d+")  # of a ranking, against random ones
 
 Floats = NDArray[np.float64]
 
@@ -27,9 +28,15 @@ Floats = NDArray[np.float64]
 def claimed(table: pd.DataFrame) -> NDArray[np.bool_]:
     """Which rows are claims: headline differences and gaps in the written wording. One without a p gets no verdict."""
     metrics = table["metric"].to_numpy(object)
-    kinds = {m: m.split("@")[0] in _ALONE or (m.endswith(_CLAIMS) and m != base_of(m)) for m in set(metrics.tolist())}
+    kinds = {metric: _is_claim(metric) for metric in set(metrics.tolist())}
     headline = table["headline"].to_numpy(bool) & (table["variant"].to_numpy(object) == WRITTEN)
     return headline & np.fromiter((kinds[m] for m in metrics), bool, len(metrics))
+
+
+def _is_claim(metric: str) -> bool:
+    if metric == "association" or _SKEW.fullmatch(metric):  # a comparison by itself
+        return True
+    return metric.endswith(_CLAIMS) and metric != base_of(metric)
 
 
 def adjusted(table: pd.DataFrame) -> pd.DataFrame:
