@@ -39,8 +39,11 @@ _MEANING = (
     "Groups are what the data's labels say. Such labels are mostly what annotators perceived in a picture; the people "
     "were not asked, and some would name themselves otherwise, or in none of these words."
 )
+CHECKS = (
+    composition_section, wording_section, words_section, calibration_section, power_section, published_section,
+)  # fmt: skip
 
-__all__ = ["audit_page", "audit_view", "demonstration", "headline"]
+__all__ = ["audit_page", "audit_view", "demonstration", "headline", "title_of_page"]
 
 
 def audit_page(audit: Audit, *, people: bool = False) -> str:
@@ -52,28 +55,25 @@ def audit_page(audit: Audit, *, people: bool = False) -> str:
         verdict_section(audit),
         figure_section(audit),
         group_section(audit),
-        composition_section(audit),
-        wording_section(audit),
-        words_section(audit),
-        calibration_section(audit),
-        power_section(audit),
-        published_section(audit),
+        *(check(audit) for check in CHECKS),
         _people(audit) if people else None,
         _prompts(audit),
         _meaning(audit),
         _failed(audit),
         Section("Provenance", Provenance(_provenance(audit))),
     ]
-    title = f"Bias audit: {audit.spec.title}"
-    if demonstration(audit):
-        title = f"Demonstration model: {audit.spec.title}"
     return reporting.page(
-        title,
+        title_of_page(audit),
         [section for section in sections if section is not None],
         lead=headline(audit),
         date=str(audit.provenance.get("made", "")) or None,
         footer="Made by clipviz. Every figure is in the JSON and the CSV beside this page.",
     )
+
+
+def title_of_page(audit: Audit) -> str:
+    """What heads the page; one on the bundled model says so first."""
+    return f"{'Demonstration model' if demonstration(audit) else 'Bias audit'}: {audit.spec.title}"
 
 
 def headline(audit: Audit) -> str:

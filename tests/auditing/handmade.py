@@ -19,7 +19,7 @@ from clipviz.auditing.table import rows
 from clipviz.auditing.tally import Tally
 from clipviz.auditing.verdicts import verdicts
 
-HOSTILE = '=cmd|\'/C calc\'!A0 <script>alert(1)</script> "&\'" `x` **b** [a](http://x) \u202e\u05d0 ' + "x" * 10_000
+HOSTILE = "=cmd|'/C calc'!A0 <script>alert(1)</script> \"&'\" `x` **b** [a](http://x) \u202e\u05d0 " + "x" * 10_000
 NUMBERS = {  # wording -> hits of 400, 400 and 40 in three races; of 420 and 420 in two genders
     "as written": ([[120, 40, 0], [40, 36, 4]], [[90, 70], [40, 40]]),
     "template '{}'": ([[110, 50, 0], [30, 40, 4]], [[60, 90], [40, 40]]),

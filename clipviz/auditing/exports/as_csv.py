@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,8 +42,8 @@ def read_table(path: str | Path) -> pd.DataFrame:
     table = pd.read_csv(path, keep_default_na=False, dtype=str, encoding="utf-8", lineterminator="\n")
     table.columns = [_back(name) for name in table.columns]
     for name in table.columns:
-        if name in ("value", "ci_low", "ci_high", "n", "k", "p", "p_adjusted", "q"):
-            table[name] = pd.to_numeric(table[name].replace("", "nan"))
+        if name in ("value", "ci_low", "ci_high", "n", "k", "p", "p_adjusted", "q", "seed"):
+            table[name] = [float(value) if value else math.nan for value in table[name]]
         elif name == "headline":
             table[name] = table[name] == "True"
         else:
