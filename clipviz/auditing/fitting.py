@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..errors import DataError, nearest
-from .groups import has_column
+from .cells import has_column
 from .metric import NEED_TRUTH
 
 if TYPE_CHECKING:

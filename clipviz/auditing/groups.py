@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DataError, nearest
-from .known_tables import in_order, known_column, known_name
+from .cells import cells_of, listed, names_for, text_of
+from .known_tables import in_order, known_name
 from .labels import Label
 from .parts import BEST, REST
 
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
 MOST = 200  # groups of one column: beyond, it is no column of groups but of ids or measurements
 EMPTY = "(empty)"
-_SHOWN = 12
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,11 +75,16 @@ def grouping(frame: pd.DataFrame, spec: AuditSpec, column: str) -> Grouping:
     """One column as a `Grouping`; it may be one of ``adjust`` too, and may have a single group."""
     import pandas as pd
 
-    cells = _cells(frame, spec, column)
-    codes, values = pd.factorize(cells)  # an empty cell is -1
-    texts = [_text(value) for value in values]
+    cells = cells_of(frame, spec, column)
+    try:
+        codes, values = pd.factorize(cells)  # an empty cell is -1
+    except TypeError as error:
+        raise DataError(
+            f"The column {column!r} holds lists or tables, which are no groups; name a column of texts with columns=."
+        ) from error
+    texts = [text_of(value) for value in values]
     blank = [not text.strip() for text in texts]
-    names, unknown = _named(spec, column, [text for text, no in zip(texts, blank, strict=True) if not no])
+    names, unknown = names_for(spec, column, [text for text, no in zip(texts, blank, strict=True) if not no])
     _refuse_too_many(column, names, len(frame))
     empty = (codes < 0) | np.asarray([*blank, False])[codes]
     if empty.any():
@@ -186,102 +191,18 @@ def _fulfils(
         if column not in known:
             known[column] = _grouped(spec, frame, column)
         has = known[column]
-        names, _ = _named(spec, column, list(values), strict=False)
+        names, _ = names_for(spec, column, list(values), strict=False)
         codes = [at for at, name in enumerate(has.names) if name in {*names.values(), *values}]
         mask &= np.isin(has.codes, codes)
     return mask
 
 
 def _grouped(spec: AuditSpec, frame: pd.DataFrame, column: str) -> Grouping:
-    from dataclasses import replace
-
     groups = replace(spec.groups, empty="leave out" if spec.groups.empty == "refuse" else spec.groups.empty)
     return grouping(frame, replace(spec, groups=groups), column)
 
 
-# ---- cells and their names
-
-
-def has_column(frame: pd.DataFrame, spec: AuditSpec, column: str) -> bool:
-    """Whether the data tell of ``column``, under its name or as a known table has it."""
-    try:
-        _cells(frame, spec, column)
-    except DataError:
-        return False
-    return True
-
-
-def _cells(frame: pd.DataFrame, spec: AuditSpec, column: str) -> pd.Series:
-    """The column as it stands in the data: under its name, the name that the spec gives, or as a known table has it."""
-    groups = spec.groups
-    if column in groups.derived:
-        return _cells(frame, spec, groups.derived[column].column)
-    name = groups.names.get(column, column)
-    if name in frame.columns:
-        return frame[name]
-    folded = [one for one in frame.columns if str(one).casefold() == name.casefold()]
-    if len(folded) == 1:
-        return frame[folded[0]]
-    known = known_column(frame, column) if name == column else None
-    if known is not None:
-        return known
-    there = [str(one) for one in frame.columns]
-    hint = nearest(name, there) if there else "It has none."
-    instead = f'columns={{"{column}": "the data\'s column"}}, or columns=[...] to compare by others'
-    raise DataError(f"The data has no column {name!r}, by which the audit groups. {hint} Pass {instead}.")
-
-
-def _named(spec: AuditSpec, column: str, values: list[str], *, strict: bool = True) -> tuple[dict[str, str], list[str]]:
-    """Value -> name of its group ("" leaves it out), and the names that nothing is known of."""
-    derived = spec.groups.derived.get(column)
-    if derived is not None:
-        inner, _ = _named(spec, derived.column, values, strict=strict)
-        coarse = _looked_up(derived.values, derived.column, spec)
-        return _through(coarse, inner, column, f"groups.derived.{column}.values", strict), []
-    mapping = spec.groups.mapping.get(column)
-    if mapping is not None:
-        same = {value: value for value in values}
-        return _through(dict(mapping), same, column, f'mapping["{column}"]', strict), []
-    names = {value: known_name(column, value, spec.groups.known) for value in values}
-    kind = column.casefold()
-    unknown = [value for value, name in names.items() if name is None]
-    if kind in ("race", "gender") and unknown and all(_is_number(value) for value in unknown) and strict:
-        example = ", ".join(f'"{value}": "..."' for value in sorted(unknown)[:3])
-        raise DataError(
-            f"The column {column!r} holds the numbers {_listed(unknown)}, and what they stand for is not guessed; say "
-            f'mapping={{"{column}": {{{example}}}}}, or known="utkface" for the codes of UTKFace.'
-        )
-    found = {value: name if name is not None else value for value, name in names.items()}
-    return found, unknown if kind in ("race", "gender", "age") else []
-
-
-def _looked_up(values: Mapping[str, str], column: str, spec: AuditSpec) -> dict[str, str]:
-    """The keys of a derived column by the names that its own column's groups have here."""
-    mapped = spec.groups.mapping.get(column, {})
-    return {mapped.get(key) or known_name(column, key, spec.groups.known) or key: to for key, to in values.items()}
-
-
-def _through(
-    mapping: Mapping[str, str], inner: Mapping[str, str], column: str, where: str, strict: bool
-) -> dict[str, str]:
-    folded = {key.strip().casefold(): to for key, to in mapping.items()}
-    found, lost = {}, []
-    for value, name in inner.items():
-        if name in mapping:
-            found[value] = mapping[name]
-        elif name.strip().casefold() in folded:
-            found[value] = folded[name.strip().casefold()]
-        elif name == "":
-            found[value] = ""
-        else:
-            found[value] = value
-            lost.append(name)
-    if lost and strict:
-        raise DataError(
-            f"{where} leaves out {_listed(lost)} of the column {column!r}; give each a group, such as "
-            f'"{lost[0][:40]}" = "{lost[0][:40]}", or "" to leave those pictures out on purpose.'
-        )
-    return found
+# ---- refusals
 
 
 def _refuse_empty(spec: AuditSpec, frame: pd.DataFrame, column: str, empty: NDArray[np.bool_]) -> None:
@@ -289,7 +210,7 @@ def _refuse_empty(spec: AuditSpec, frame: pd.DataFrame, column: str, empty: NDAr
         return
     ids = [str(frame.index[at]) for at in np.flatnonzero(empty)[:3]]
     raise DataError(
-        f"{int(empty.sum())} of {len(frame)} pictures have no value in the column {column!r} ({_listed(ids)}); fill "
+        f"{int(empty.sum())} of {len(frame)} pictures have no value in the column {column!r} ({listed(ids)}); fill "
         'them, or say what it means: empty="leave out", or empty="a group".'
     )
 
@@ -308,18 +229,3 @@ def _without_nobody(order: list[str], codes: NDArray[np.int64], kept: set[int]) 
     for to, at in enumerate(sorted(kept)):
         new[at] = to
     return [order[at] for at in sorted(kept)], new[codes]
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, float | np.floating) and float(value).is_integer():
-        return str(int(value))
-    return str(value)
-
-
-def _is_number(value: str) -> bool:
-    return value.lstrip("-").replace(".", "", 1).isdecimal()
-
-
-def _listed(values: list[str]) -> str:
-    more = f" and {len(values) - _SHOWN} more" if len(values) > _SHOWN else ""
-    return ", ".join(repr(value[:60]) for value in values[:_SHOWN]) + more

@@ -54,7 +54,7 @@ def at_sides(part: AuditSpec, by_side: Mapping[int, Embeddings], model: Model) -
 
     It is a control: no other wording, and no part of whether a verdict is fragile.
     """
-    found = []
+    found: list[Scored] = []
     for side, embeddings in by_side.items():
         wording = Wording(f"at {side} px", "resolution", part.labels, part.templates, control=True)
         found += score(embeddings, [wording], model)

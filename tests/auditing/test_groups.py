@@ -84,8 +84,9 @@ def test_three_columns_cross_as_a_loop_does():
         ),
         (lambda f: f.assign(gender=[0, 1, 1, 0, 1]), {}, r"what they stand for is not guessed.*utkface"),
         (lambda f: f, {"reference": {"race": "Blak"}}, "Did you mean 'Black'"),
+        (lambda f: f.assign(race=[[1, 2]] * 5), {}, "holds lists or tables"),
     ],
-    ids=["no column", "one value", "nobody told", "NaN", "mapping", "numbers", "reference"],
+    ids=["no column", "one value", "nobody told", "NaN", "mapping", "numbers", "reference", "lists"],
 )  # fmt: skip
 def test_bad_metadata_says_what_to_type(change, groups, said):
     spec = spec_of(**groups)
