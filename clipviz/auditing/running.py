@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,7 @@ from .provenance import DEMONSTRATION, about_audit, is_demonstration
 from .result import Audit
 from .scoring import score
 from .spread import spread
+from .sweep import at_sides, smaller
 from .table import COLUMNS, NUMBERS, rows, tests_of
 from .tally import WRITTEN, Counts, Scored, Tally
 from .tokens import check_tokens
@@ -55,7 +57,10 @@ class Part:
         return self.scored[0]
 
 
-def run(spec: AuditSpec, embeddings: Embeddings, model: Model, *, variants: bool = True, selftest: int = 0) -> Audit:
+def run(
+    spec: AuditSpec, embeddings: Embeddings, model: Model, *, variants: bool = True, selftest: int = 0,
+    progress: bool = False,
+) -> Audit:  # fmt: skip
     """The audit of these vectors; see `audit`."""
     import pandas as pd
 
@@ -65,12 +70,15 @@ def run(spec: AuditSpec, embeddings: Embeddings, model: Model, *, variants: bool
     check_tokens(spec, model)
     person = persons(spec, frame)
     notes = [*_opening_notes(spec, embeddings, model, groups), *left_out]
+    by_side, unswept = smaller(spec, embeddings, model, progress=progress)
+    notes += unswept
     parts = []
     for part in spec.parts():
         chosen, dropped = without_twins(wordings(part), model)
         notes += dropped
         kept = [one for one in chosen if variants or one.name == WRITTEN or one.control]
-        scored = score(embeddings, kept, model)
+        with _as_notes(notes):
+            scored = (*score(embeddings, kept, model), *at_sides(part, by_side, model))
         notes += _ties(scored)
         right = Right.of(part, frame)
         parts.append(Part(part, scored, tuple(tallies_of(part, scored, groups, right, person)), right))
@@ -106,14 +114,15 @@ def tallies_of(
 ) -> Iterator[Tally]:
     """The counts of every metric that counts, under every wording that bears on it, for every grouping.
 
-    Under controls there are the metrics that need no truth.
+    Under other labels, those of controls, there are the metrics that need no truth.
     """
     metrics = list({(one.metric, one.threshold): one for one in spec.metrics if one.metric in COUNTED}.values())
     for one in scored:
         truth, known = (None, None) if right is None else right.masks(one.wording)
         pictures = Pictures(one, truth, known, person)
         for metric in metrics:
-            if not one.wording.bears_on(metric.metric) or (one.wording.control and metric.metric not in _OF_CONTROLS):
+            words = one.wording.control and one.wording.kind != "resolution"
+            if not one.wording.bears_on(metric.metric) or (words and metric.metric not in _OF_CONTROLS):
                 continue
             for group in groups:
                 yield tally(pictures, group, spec, metric)
@@ -241,6 +250,19 @@ def _opening_notes(spec: AuditSpec, embeddings: Embeddings, model: Model, groups
     if not spec.groups.person and (said := persons_suspected(embeddings.ids)):
         warnings.warn(said, ClipvizWarning, stacklevel=4)
         yield said
+
+
+@contextmanager
+def _as_notes(notes: list[str]) -> Iterator[None]:
+    """What clipviz warns of, such as prompts that are cut, becomes notes: the first three, and how many there are."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", ClipvizWarning)
+        yield
+    own = list(dict.fromkeys(str(one.message) for one in caught if issubclass(one.category, ClipvizWarning)))
+    notes += [*own[:3], *([f"{len(own) - 3} more of this kind."] if len(own) > 3 else [])]
+    for one in caught:
+        if not issubclass(one.category, ClipvizWarning):
+            warnings.warn_explicit(one.message, one.category, one.filename, one.lineno)
 
 
 def _ties(scored: Sequence[Scored]) -> Iterator[str]:

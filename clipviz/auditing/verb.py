@@ -52,4 +52,4 @@ def audit(
         person=person, box=box, seed=None if seed is None else counted("seed", seed), variants=variants,
     )  # fmt: skip
     embeddings, judge = opened(data, model, progress)
-    return run(asked, embeddings, judge, variants=variants, selftest=repetitions)
+    return run(asked, embeddings, judge, variants=variants, selftest=repetitions, progress=progress)
