@@ -35,6 +35,7 @@ def check(spec: AuditSpec) -> None:
     _groups(spec)
     _metrics(spec)
     _wordings(spec)
+    _rankings(spec)
     for text in spec.gate.fail_if:
         check_bound(parse_bound(text), spec)
 
@@ -94,6 +95,13 @@ def _labels(spec: AuditSpec) -> None:
             known = [other.name for other in labels if other is not label]
             if label.near and label.near not in known:
                 raise SpecError(f"The label {label.name!r} is near {label.near!r}. {nearest(label.near, known)}")
+    for category in spec.categories:
+        roles = {label.role == "harmful" for label in spec.labels if label.category == category}
+        if len(roles) > 1:
+            raise SpecError(
+                f"The category {category!r} holds harmful labels and others, and its share would mean neither; give "
+                "the others another category."
+            )
     names = {label.name for label in spec.labels}
     for category in spec.categories:
         if category in names:
@@ -141,6 +149,12 @@ def _metrics(spec: AuditSpec) -> None:
     if not spec.metrics:
         raise SpecError('The spec has no metrics; add [[metrics]] with metric = "share" and headline = true.')
     for metric in spec.metrics:
+        ordered = [one for one in metric.compare if one in ("worst", "against best")]
+        if metric.direction == "neither" and ordered:
+            raise SpecError(
+                f"The metric {metric.metric!r} compares the {ordered[0]!r}, and its direction says neither; write "
+                'direction = "high is bad" or "high is good".'
+            )
         if metric.set and metric.set not in spec.sets:
             named = [one for one in spec.sets if one]
             hint = nearest(metric.set, named) if named else "No label names a set; leave it out."
@@ -218,6 +232,30 @@ def _truth(metric: Metric, labels: list[Label]) -> None:
                     f"The metric {metric.metric!r} of categories counts the right category as right, and "
                     f"{label.name!r} has none; give it a category."
                 )
+
+
+def _rankings(spec: AuditSpec) -> None:
+    retrieval, columns = spec.retrieval, spec.groups.columns
+    if not (math.isfinite(retrieval.log_base) and retrieval.log_base > 1):
+        raise SpecError(f"retrieval.log_base = {retrieval.log_base} must be above 1: 2, or 2.718281828459045.")
+    if retrieval.rankings < 20:
+        raise SpecError(
+            f"retrieval.rankings = {retrieval.rankings} are too few for a 95 % quantile; give 1000 or more."
+        )
+    if spec.thresholds.most < 1:
+        raise SpecError(f"thresholds.most = {spec.thresholds.most} must be 1 or more.")
+    if isinstance(retrieval.desired, str):
+        if retrieval.desired not in ("gallery", "equal"):
+            raise SpecError(
+                f'retrieval.desired = {retrieval.desired!r} is not known; write "gallery", "equal" or a table: '
+                "desired = { gender = { Male = 0.5, Female = 0.5 } }."
+            )
+        return
+    for column, shares in retrieval.desired.items():
+        if column not in columns:
+            raise SpecError(f"retrieval.desired names {column!r}, which is not compared. {nearest(column, columns)}")
+        if not shares or min(shares.values()) < 0 or abs(sum(shares.values()) - 1) > 1e-6:
+            raise SpecError(f"The desired shares of {column!r} are {dict(shares)} and must be 0 or more and sum to 1.")
 
 
 def _wordings(spec: AuditSpec) -> None:

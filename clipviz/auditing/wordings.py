@@ -63,7 +63,7 @@ def wordings(spec: AuditSpec) -> tuple[Wording, ...]:
     """The wordings of a spec (of one part): the first is "as written", the controls come last.
 
     Names and texts keep the labels' names, so that a figure of one label can be followed over the wordings; a wording
-    that says word for word what an earlier one says is left out.
+    that says word for word what an earlier one says is left out, as is one that would make two labels the same.
 
     >>> [w.name for w in wordings(AuditSpec.load("nurse_doctor"))][:2]  # doctest: +SKIP
     ['as written', "template '{}'"]
@@ -71,7 +71,8 @@ def wordings(spec: AuditSpec) -> tuple[Wording, ...]:
     written = Wording(WRITTEN, "written", spec.labels, spec.templates)
     found, said = [written], {_said(written)}
     for one in _all(spec):
-        if _said(one) not in said and len(one.labels) > 1:
+        apart = len({" ".join(label.text.split()) for label in one.labels}) == len(one.labels)
+        if _said(one) not in said and len(one.labels) > 1 and apart:
             said.add(_said(one))
             found.append(one)
     return tuple(found)
@@ -165,7 +166,7 @@ def _synonyms(spec: AuditSpec) -> Iterator[Wording]:
         whole = re.compile(rf"(?<!\w)({'|'.join(map(re.escape, longest_first))})(?!\w)")
         used = dict.fromkeys(found for label in spec.labels for found in whole.findall(label.text))
         changed = tuple(_in_place(label, whole, words) for label in spec.labels)
-        if used and len({label.text for label in changed}) == len(changed):  # else two labels would say the same
+        if used:
             name = ", ".join(f"{words[word]!r} for {word!r}" for word in used)
             yield Wording(name, "synonym", changed, spec.templates)
 

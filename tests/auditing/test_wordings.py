@@ -63,6 +63,8 @@ def test_a_synonym_agrees_with_its_article_and_never_makes_two_labels_one():
     )  # fmt: skip
     found = [one for one in wordings(spec) if one.kind == "synonym"]
     assert [one.labels[0].text for one in found] == ["an ape"]
+    same = wordings(spec_of(Label("a man", "identity"), Label("man", "identity"), Label("a woman", "identity")))
+    assert [one.name for one in same if one.kind == "article"] == ["article: the"]
 
 
 def test_without_harmful_labels_there_are_no_controls_and_variants_can_be_switched_off():
