@@ -77,3 +77,21 @@ def test_errs_as_often_as_it_says_where_chi_squared_does_not() -> None:
 def test_refuses(hits: object, n: object, options: dict, says: str) -> None:
     with pytest.raises(InputError, match=says):
         independence_test(hits, n, **options)
+
+
+def test_draws_end_early_or_are_not_needed_where_the_answer_is_plain(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Seven groups, one of them small: as it is, drawn in full, and by scipy's own tables drawn with these margins."""
+    n = np.array([40, 900, 1000, 1100, 900, 1200, 800])
+    like, far, further = (np.array([first, 90, 100, 110, 91, 121, 80]) for first in (4, 12, 40))
+    draws = 150_000  # with seven groups more than a million numbers
+    (plain, p, least), permuted = independence_test([like + np.array((1, 9, -9, 5, -5, 8, -8)), far, further], n,
+                                                    permutations=draws, smallest_expected=5.1)  # fmt: skip
+    assert permuted.all() and least == 1 / (draws + 1)
+    assert (plain * 2001) == pytest.approx(round(plain * 2001))  # after 2,000 draws
+    assert (p * (draws + 1)) == pytest.approx(round(p * (draws + 1))) and 0.0005 < p < 0.05
+    tables = stats.random_table([far.sum(), (n - far).sum()], n).rvs(20_000, random_state=1)[:, 0]
+    share = far.sum() / n.sum()
+    theirs = ((tables - n * share) ** 2 / n).sum(axis=1) >= ((far - n * share) ** 2 / n).sum() - 1e-9
+    assert p == pytest.approx(theirs.mean(), abs=4 * np.sqrt(p / 20_000))
+    monkeypatch.setattr("clipviz.stats.permuting._bound", lambda seen, n, rate: np.ones(len(seen)))
+    assert independence_test(further, n, permutations=20_000, smallest_expected=5.1)[0] == 1 / 20_001
