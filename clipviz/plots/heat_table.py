@@ -65,7 +65,7 @@ def heat_table(
     tail = 0.7 * reach if turned else 0.0
     total = 2 * _EDGE + wide + 0.1 + cell * len(columns) + max(tail - cell / 2, 0.0)
     total = max(total, 4.2)
-    head, head_height = fit(title, total - 2 * _EDGE, 11, 3)
+    head, head_height = fit(title, 0.92 * (total - 2 * _EDGE), 11, 3)  # bold letters are wider
     foot, foot_height = fit(caption, total - 2 * _EDGE, 8, 6)
     top = _EDGE + (head_height + 0.1 if head else 0) + lifted
     tall = len(rows) * _STEP

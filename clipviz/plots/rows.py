@@ -65,7 +65,7 @@ def lined(
     wide = min(3.1, max(1.2, 0.073 * max(fonts.width(name) for name in names) + 0.1))
     beside = min(3.2, 0.066 * max(map(fonts.width, notes)) + 0.15) if notes and any(notes) else 0.25
     total = 2 * _EDGE + wide + 0.12 + width + beside
-    head, head_height = fit(texts.title, total - 2 * _EDGE, 11, 3)
+    head, head_height = fit(texts.title, 0.92 * (total - 2 * _EDGE), 11, 3)  # bold letters are wider
     foot, foot_height = fit(texts.caption, total - 2 * _EDGE, 8, 6)
     top = _EDGE + (head_height + 0.1 if head else 0) + (0.24 if keys else 0)
     at, above, y = np.zeros(len(names)), {}, 0.04

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from clipviz.errors import InputError
-from clipviz.reporting import Notice, Picture, Section, Table, Text
+from clipviz.reporting import Details, Item, Listing, Notice, Picture, Section, Table, Text
 from clipviz.reporting.blocks import table_text, value_text
 
 
@@ -55,6 +55,13 @@ def test_cells(value: Any, spec: str, wanted: str) -> None:
     assert table_text(Table([{"v": value}], "t", formats={"v": spec})).rows == ((wanted,),)
 
 
+def test_figures_in_words_stand_as_numbers_do() -> None:
+    grid = table_text(Table([{"what": "a", "value": "1.0 points"}], "t", figures=("value",)))
+    assert grid.numeric == (False, True)
+    with pytest.raises(InputError, match="figures names the column 'n'"):
+        table_text(Table([{"value": "1"}], "t", figures=("n",)))
+
+
 def test_an_empty_table_is_a_table() -> None:
     assert table_text(Table([], "t")).rows == ()
     assert table_text(Table(pd.DataFrame({"a": []}), "t")).columns == ("a",)
@@ -87,6 +94,14 @@ def test_what_a_reader_needs_is_demanded() -> None:
         Table([], " ")
     with pytest.raises(InputError, match="'info' or 'warning'"):
         Notice("x", "error")  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="'loud'"):
+        Item("x", tone="loud")  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="holds Items"):
+        Listing("x")  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="summary"):
+        Details(" ")
+    with pytest.raises(InputError, match="cannot fold Section"):
+        Details("x", Section("y"))  # type: ignore[arg-type]
     with pytest.raises(InputError, match="cannot hold str"):
         Section("t", "text")  # type: ignore[arg-type]
 

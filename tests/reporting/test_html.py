@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from clipviz.errors import InputError
-from clipviz.reporting import Code, Notice, Picture, Provenance, Section, Table, Text, page
+from clipviz.reporting import Code, Details, Item, Listing, Notice, Picture, Provenance, Section, Table, Text, page
 from clipviz.reporting.html import isolate
 
 HOSTILE = "<script>alert(1)</script>\"'&.jpg"
@@ -73,6 +73,8 @@ def everything(text: str) -> str:
                 Picture(pil(), caption=text, wide=True),
                 Table([{text: text, "n": 1}], text, note=text),
                 Provenance({text: text, "nested": {text: [text, {text: text}]}}, caption=text),
+                Listing(Item(text, text, "strong", text), Item(text)),
+                Details(text, Text(text), Details(text, Picture(pil(), text, drawn=True)), Table([{text: text}], text)),
             )
         ]
         * 3,
@@ -87,7 +89,7 @@ def test_everything_is_escaped() -> None:
     assert [tag for tag, _ in hostile.tags] == [tag for tag, _ in plain.tags]
     assert not hostile.all("script")
     assert hostile.text.count(HOSTILE) == plain.text.count("plain") > 30
-    assert [a["alt"] for a in hostile.all("img")] == [HOSTILE] * 6
+    assert [a["alt"] for a in hostile.all("img")] == [HOSTILE] * 9
 
 
 def test_the_page_stands_alone() -> None:
@@ -202,3 +204,18 @@ def test_writing_a_page_needs_no_matplotlib_and_no_pandas() -> None:
         "assert not {'matplotlib', 'pandas', 'torch'} & set(sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stderr == ""
+
+
+def test_an_item_leads_to_a_file_beside_the_page_and_nowhere_else() -> None:
+    reader = read(page("t", [Section("s", Listing(Item("x", file="a b/c?d:e#f%.html")))]))
+    assert [a["href"] for a in reader.all("a")] == ["./a%20b/c%3Fd%3Ae%23f%25.html"]
+    for file in ("/etc/passwd", "../x.html", "a/../../x", "\\\\host\\x"):
+        with pytest.raises(InputError, match="folder of the page"):
+            Item("x", file=file)
+
+
+def test_details_are_folded_and_a_chart_keeps_its_size() -> None:
+    reader = read(page("t", [Section("s", Details("More", Text("inside")), Picture(pil(), "c", drawn=True))]))
+    assert len(reader.all("details")) == len(reader.all("summary")) == 1 and "open" not in reader.all("details")[0]
+    assert (reader.all("img")[0]["width"], reader.all("img")[0]["height"]) == ("10", "6")
+    assert "details::details-content { content-visibility: visible" in page("t", []), "open in print"
