@@ -79,22 +79,37 @@ def wordings(spec: AuditSpec) -> tuple[Wording, ...]:
 
 
 def without_twins(found: tuple[Wording, ...], model: Model) -> tuple[tuple[Wording, ...], tuple[str, ...]]:
-    """The wordings that ``model`` can tell apart, and a sentence on each that it cannot.
+    """The wordings that say something of their own to ``model``, and a sentence on each that does not.
 
     Most tokenizers read no capitals: to them the variant of case is the question as written, and would count twice
-    where wordings are counted.
+    where wordings are counted. And a wording with a word that was never in training, where the model's card tells,
+    says nothing that could bear a finding out or not. The question as written and the controls always stay.
     """
     kept: list[Wording] = []
     notes: list[str] = []
     seen: dict[object, str] = {}
+    strange = _unseen(found[0], model) if found else set()
     for one in found:
         key = (_tokens(one, model), one.logit_scale, tuple(label.role for label in one.labels))
-        if key in seen and not one.control:
-            notes.append(f"The wording {one.name!r} is to this model's tokenizer the same as {seen[key]!r}: left out.")
-            continue
-        seen[key] = one.name
+        if one.kind != "written" and not one.control:
+            if key in seen:
+                told = f"is to this model's tokenizer the same as {seen[key]!r}"
+                notes.append(f"The wording {one.name!r} {told}: left out.")
+                continue
+            if new := _unseen(one, model) - strange:
+                words = ", ".join(map(repr, sorted(new)))
+                notes.append(
+                    f"The wording {one.name!r} has words that the model never saw in training ({words}): left out."
+                )
+                continue
+        seen.setdefault(key, one.name)
         kept.append(one)
     return tuple(kept), tuple(notes)
+
+
+def _unseen(wording: Wording, model: Model) -> set[str]:
+    texts = {*(template.replace("{}", " ") for template in wording.templates), *(one.text for one in wording.labels)}
+    return {word for text in texts for word in model.unseen(text)}
 
 
 def _tokens(wording: Wording, model: Model) -> bytes:

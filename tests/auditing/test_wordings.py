@@ -85,3 +85,15 @@ def test_what_the_tokenizer_reads_alike_counts_once():
     kept, notes = without_twins(found, clipviz.load())
     assert {one.kind for one in found} - {one.kind for one in kept} == {"case"}
     assert len(notes) == len(found) - len(kept) == 2 and "as written" in notes[0]
+
+
+def test_a_wording_of_words_that_were_never_taught_bears_nothing_out():
+    spec = spec_of(
+        Label("a doctor", "neutral"), Label("a criminal", "harmful"),
+        variants={"templates": ["a portrait of {}", "a picture of {}"], "synonyms": [{"doctor": "physician"}]},
+    )  # fmt: skip
+    kept, notes = without_twins(wordings(spec), clipviz.load())
+    names = [one.name for one in kept]
+    assert "template 'a picture of {}'" in names and "template 'a portrait of {}'" not in names
+    assert "'physician' for 'doctor'" not in names and any("('physician')" in note for note in notes)
+    assert names[0] == "as written" and names[-2:] == ["placebo", "neutral"]  # "criminal" was not taught either
