@@ -34,8 +34,8 @@ def standardised(hits: ArrayLike, n: ArrayLike, weights: ArrayLike, *, level: fl
 
     ``weights`` [S] (or [..., S]) are 0 or more and are scaled to sum to 1. A stratum with a weight and no pictures
     gives NaN: leave it out of all groups, and list it. The limits are those of a beta distribution with the moments of
-    the weighted sum of the strata's, one event (for the lower limit: one miss) more in the stratum that weighs most a
-    picture, as Fay and Feuer have it for Poisson rates (1997, doi
+    the weighted sum of the strata's (unbiased variances), one event (for the lower limit: one miss) more in the stratum that weighs most a
+    picture of those where not all (none) are hits, as Fay and Feuer have it for Poisson rates (1997, doi
     10.1002/(SICI)1097-0258(19970415)16:7<791::AID-SIM500>3.0.CO;2-#). Of one stratum they are Clopper and Pearson's,
     and 0 events have an upper bound. Raises InputError.
 
@@ -56,18 +56,28 @@ def standardised(hits: ArrayLike, n: ArrayLike, weights: ArrayLike, *, level: fl
     lost = (np.isnan(k) & (w > 0)).any(axis=-1)
     k, m = np.where(np.isnan(k), 0, k), np.where(np.isnan(k), 1, m)
     value = (w * k / m).sum(axis=-1)
-    heaviest = (np.arange(w.shape[-1]) == (w / m).argmax(axis=-1)[..., None]).astype(np.float64)
 
-    def limit(events: Floats, misses: Floats, chance: float) -> Floats:
-        size = events + misses
+    def heaviest(may: np.ndarray) -> Floats:
+        """1 at the stratum of those that ``may`` with the most weight a picture, 0 at all others."""
+        most = np.where(may & (w > 0), w / m, -1).argmax(axis=-1)
+        return (np.arange(w.shape[-1]) == most[..., None]).astype(np.float64)
+
+    with np.errstate(divide="ignore", invalid="ignore"):
+        # of one picture the variance cannot be seen: that of the standardised share stands in
+        seen = np.where(m > 1, k * (m - k) / (m**2 * (m - 1)), (value * (1 - value))[..., None])
+
+    def limit(event: Floats, miss: Floats, chance: float) -> Floats:
+        events, size = k + event, m + event + miss
         mean = (w * events / size).sum(axis=-1)
-        spread = (w**2 * events * misses / (size**2 * (size + 1))).sum(axis=-1)
+        beta = events * (size - events) / (size**2 * (size + 1))
+        spread = (w**2 * np.where(event + miss > 0, beta, seen)).sum(axis=-1)
         with np.errstate(divide="ignore", invalid="ignore"):
-            both = mean * (1 - mean) / spread - 1
+            both = np.maximum(mean * (1 - mean) / spread - 1, 1e-6)
             sure = (mean <= 0) | (mean >= 1) | ~(spread > 0)
             return np.where(sure, np.round(mean), special.betaincinv(mean * both, (1 - mean) * both, chance))
 
-    low, high = limit(k, m - k + heaviest, tail), limit(k + heaviest, m - k, 1 - tail)
+    none = np.zeros_like(k)
+    low, high = limit(none, heaviest(k > 0), tail), limit(heaviest(k < m), none, 1 - tail)
     return Standardised(*(np.where(lost, np.nan, x) for x in (value, low, high)))
 
 

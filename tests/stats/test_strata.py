@@ -31,15 +31,23 @@ def test_strata_without_pictures() -> None:
     assert (everything.low, everything.high) == pytest.approx((1 - nothing.high, 1))
 
 
+@pytest.mark.parametrize(
+    "sizes", [(5, 8, 12, 20, 40, 60, 90, 200), (2, 3, 4, 5, 2, 3, 4, 5), (1, 1, 2, 300, 4, 150, 9, 80)]
+)
 @pytest.mark.parametrize("rate", [0.01, 0.1, 0.4])
-def test_standardised_covers_in_thin_and_uneven_strata(rate: float) -> None:
+def test_standardised_covers_in_thin_and_uneven_strata(rate: float, sizes: tuple[int, ...]) -> None:
     rng = np.random.default_rng(1)
-    n = np.array([5, 8, 12, 20, 40, 60, 90, 200])
     weights = np.array([60, 40, 90, 20, 50, 60, 30, 80])
     rates = np.minimum(rate * np.linspace(0.3, 2, 8), 1)
-    found = standardised(rng.binomial(n, rates, (3000, 8)), n, weights)
+    found = standardised(rng.binomial(sizes, rates, (3000, 8)), sizes, weights)
     truth = (rates * weights).sum() / weights.sum()
     assert ((found.low <= truth) & (truth <= found.high)).mean() >= 0.94
+
+
+def test_strata_that_are_all_hits_or_none_keep_a_width() -> None:
+    found = standardised([5, 0], [5, 10], [1, 2])
+    assert found.value == pytest.approx(1 / 3)
+    assert 0 < found.low < 0.3 and 0.4 < found.high < 0.8
 
 
 def test_mantel_haenszel_equals_statsmodels_test_and_a_loop_by_sato() -> None:
