@@ -135,10 +135,14 @@ def models(
 
 
 def open_model(name: str | None) -> Any:
-    """None, a folder, or "architecture:tag"."""
+    """None or the bundled model's name, a folder, or "architecture:tag"."""
     import clipviz
 
-    if name is None or Path(name).is_dir():
+    from ..assets import MODEL
+
+    if name is None or (name == MODEL and not Path(name).exists()):
+        return clipviz.load()
+    if Path(name).is_dir():
         return clipviz.load(name)
     architecture, _, tag = name.partition(":")
     return clipviz.load(architecture, tag) if tag else clipviz.load(architecture)
