@@ -34,8 +34,8 @@ def standardised(hits: ArrayLike, n: ArrayLike, weights: ArrayLike, *, level: fl
 
     ``weights`` [S] (or [..., S]) are 0 or more and are scaled to sum to 1. A stratum with a weight and no pictures
     gives NaN: leave it out of all groups, and list it. The limits are those of a beta distribution with the moments of
-    the weighted sum of the strata's (unbiased variances), one event (for the lower limit: one miss) more in the stratum that weighs most a
-    picture of those where not all (none) are hits, as Fay and Feuer have it for Poisson rates (1997, doi
+    the weighted sum (unbiased variances), and one event (for the lower limit: one miss) more in the stratum that weighs
+    most a picture of those where not all (none) are hits, as Fay and Feuer have it for Poisson rates (1997, doi
     10.1002/(SICI)1097-0258(19970415)16:7<791::AID-SIM500>3.0.CO;2-#). Of one stratum they are Clopper and Pearson's,
     and 0 events have an upper bound. Raises InputError.
 
