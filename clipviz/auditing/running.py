@@ -27,7 +27,7 @@ from .result import Audit
 from .scoring import score
 from .spread import spread
 from .sweep import at_sides, smaller
-from .table import COLUMNS, NUMBERS, rows, tests_of
+from .table import COLUMNS, NUMBERS, rows, claims_in
 from .tally import WRITTEN, Counts, Scored, Tally
 from .tokens import check_tokens
 from .verdicts import verdicts
@@ -82,7 +82,7 @@ def run(
         notes += _ties(scored)
         right = Right.of(part, frame)
         parts.append(Part(part, scored, tuple(tallies_of(part, scored, groups, right, person)), right))
-    tests = sum(tests_of(part.spec, part.tallies) for part in parts)
+    tests = sum(claims_in(part.spec, part.tallies) for part in parts)
     tables = [_rows_of(part, groups, tests) for part in parts]
     ends = np.cumsum([0, *map(len, tables)])
     table = adjusted(pd.concat(tables, ignore_index=True))

@@ -39,14 +39,14 @@ def rows(spec: AuditSpec, tallies: Iterable[Tally], *, tests: int | None = None)
     import pandas as pd
 
     tallies = list(tallies)
-    draws = PER_TEST * max(1, tests_of(spec, tallies) if tests is None else tests)
+    draws = PER_TEST * max(1, claims_in(spec, tallies) if tests is None else tests)
     blocks = [block for one in tallies for block in _blocks(spec, one, draws)]
     if not blocks:
         return pd.DataFrame(columns=list(COLUMNS))
     return pd.DataFrame({name: np.concatenate([block[name] for block in blocks]) for name in COLUMNS})
 
 
-def tests_of(spec: AuditSpec, tallies: Iterable[Tally]) -> int:
+def claims_in(spec: AuditSpec, tallies: Iterable[Tally]) -> int:
     """How many claims these tallies make."""
     found = 0
     for tally in tallies:

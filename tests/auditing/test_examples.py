@@ -37,7 +37,7 @@ def test_a_saved_audit_finds_its_store_again_and_says_where_it_is_gone(audited, 
     part = pictures.select(range(len(faces)))
     assert again.examples(label="a man", k=1, data=part)[0].id == audited.examples(label="a man", k=1)[0].id
     shutil.rmtree(store)
-    with pytest.raises(DataError, match="not at .*store.* any more"):
+    with pytest.raises(DataError, match=r"not at .*store.* any more"):
         Audit.load(tmp_path / "runs" / "run").examples(label="a man")
 
 
