@@ -103,7 +103,8 @@ def _net(values: Floats, noise: float) -> tuple[float, float, float]:
     if len(values) < 2:
         return np.nan, np.nan, np.nan
     variance = float(np.var(values, ddof=1))
-    return np.sqrt(variance), np.sqrt(noise), np.sqrt(max(0.0, variance - noise)) if np.isfinite(noise) else np.nan
+    # an estimate of noise may be below 0; one that is not known stays so
+    return np.sqrt(variance), np.sqrt(np.maximum(noise, 0)), np.sqrt(np.maximum(variance - noise, 0))
 
 
 def _asked(spec: AuditSpec, scored: Sequence[Scored]) -> dict[str, Wording]:

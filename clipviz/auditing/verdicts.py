@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -124,6 +125,24 @@ def barred_names(spec: AuditSpec, competence: pd.DataFrame | None) -> dict[tuple
             found.setdefault(("category", label.category), _why(name, labels[name]))
     if own and all((label.name or label.text) in labels for label in own):
         found.update({("overall", name): "the model knows none of the labels" for name in ("", "all", "overall")})
+    return found | _barred_wholes(spec, labels)
+
+
+def _barred_wholes(spec: AuditSpec, unknown: Mapping[str, str]) -> dict[tuple[str, str], str]:
+    """What is measured of a whole set is barred where all of its labels are, an association where one of its sides'."""
+    found = {}
+    for part in spec.parts():
+        own = [label for label in part.labels if label.role != "placebo"]
+        for metric in part.metrics:
+            if metric.metric == "association":
+                sides = [one.name for one in own if {one.name, one.category} & set(metric.of) and one.name in unknown]
+                reason = _why(sides[0], unknown[sides[0]]) if sides else ""
+            elif metric.metric in ("accuracy", "balanced_accuracy"):
+                reason = "the model knows none of the labels" if all(one.name in unknown for one in own) else ""
+            else:
+                continue
+            if reason:
+                found.update(dict.fromkeys(part.of(metric), reason))
     return found
 
 

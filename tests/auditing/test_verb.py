@@ -120,3 +120,19 @@ def test_ids_that_suggest_persons_warn(known, tmp_path) -> None:
     pd.DataFrame(about).to_csv(tmp_path / "people.csv", index=False)
     with pytest.warns(ClipvizWarning, match="several pictures of one person"):
         clipviz.audit(tmp_path / "people.csv", known, model=clipviz.load(), variants=False, progress=False)
+
+
+def test_an_association_of_words_that_the_model_never_saw_gets_no_verdict(faces) -> None:
+    spec = AuditSpec.parse("""
+        name = "works"
+        labels = ["a nurse", "a doctor"]
+        [groups]
+        columns = ["gender"]
+        [[metrics]]
+        metric = "association"
+        of = ["a nurse", "a doctor"]
+        headline = true
+    """)
+    (verdict,) = clipviz.audit(faces, spec, variants=False, progress=False).verdicts
+    assert (verdict.metric, verdict.level, verdict.state) == ("association", "overall", "none")
+    assert "never saw the words" in verdict.sentence
