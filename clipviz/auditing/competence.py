@@ -32,6 +32,36 @@ def barred(competence: pd.DataFrame) -> set[str]:
     return set(competence.loc[competence["state"].isin(BARRED), "label"])
 
 
+def barred_figures(spec: AuditSpec, competence: pd.DataFrame) -> dict[tuple[str, str], str]:
+    """(level, name) of every figure of ``spec`` that gets no verdict and no gate -> the name of the label at fault.
+
+    A category falls with any of its labels, an association with any label of its sides, and what is measured over a
+    whole set ("overall", or by category) with a label that was never seen in training, or where none is told apart.
+    """
+    states = dict(zip(competence["label"].tolist(), competence["state"].tolist(), strict=True))
+    bad = {name for name, state in states.items() if state in BARRED}
+    found: dict[tuple[str, str], str] = {}
+    for part in spec.parts():
+        members = {label.name: [label.name] for label in part.labels}
+        for category in part.categories:
+            members[category] = [label.name for label in part.labels if label.category == category]
+        own = [label.name for label in part.labels if label.role != "placebo"]
+        unseen = [name for name in own if states.get(name) == BARRED[0]]
+        whole = unseen or (own if set(own) <= bad else [])
+        for metric in part.metrics:
+            sides = [name for side in metric.of for name in members.get(side, [])]
+            for level, name in part.of(metric):
+                if metric.metric == "association":
+                    faulty = [one for one in sides if one in bad]
+                elif metric.metric in ("accuracy", "balanced_accuracy"):
+                    faulty = whole
+                else:
+                    faulty = [one for one in members[name] if one in bad]
+                if faulty:
+                    found[level, name] = faulty[0]
+    return found
+
+
 def competence(spec: AuditSpec, model: Model, frame: pd.DataFrame, cosines: NDArray[np.floating]) -> pd.DataFrame:
     """What is known of each label: its words' place in training, or an AUC on pictures known to show it.
 

@@ -9,7 +9,7 @@ from scipy import stats as peer
 from sklearn.metrics import roc_auc_score
 
 import clipviz
-from clipviz.auditing.competence import COLUMNS, barred, competence, trained_on
+from clipviz.auditing.competence import COLUMNS, barred, barred_figures, competence, trained_on
 from clipviz.auditing.spec import AuditSpec, Label, Metric
 from clipviz.errors import DataError, InputError
 from clipviz.stats.auc import auc_limits
@@ -43,6 +43,24 @@ def test_each_state_and_who_gets_no_verdict():
     assert barred(found.reset_index()) == {"woman", "criminal"}
     with pytest.raises(DataError, match=r"\[120, 6\]"):
         competence(spec, clipviz.load(), frame, cosines[:, :2])
+
+
+def test_what_rests_on_a_barred_label_is_barred_with_it():
+    spec = AuditSpec.load("fairface_classification").with_(
+        metrics=[Metric("accuracy"), Metric("accuracy", ("categories",), set="race"), Metric("false_positive_rate", ("labels",), set="gender"),
+                 Metric("association", ("White people", "Non-White people"), set="race")]
+    )  # fmt: skip
+    names = [label.name for label in spec.labels]
+    known = pd.DataFrame({"label": names, "state": "told apart"})
+    assert barred_figures(spec, known) == {}
+    known["state"] = ["never seen in training" if name == "Indian" else state for name, state in known.to_numpy()]
+    known.loc[known["label"] == "man", "state"] = "not told apart"
+    assert barred_figures(spec, known) == {
+        ("overall", "race"): "Indian", ("category", "race, by category"): "Indian",
+        ("overall", "White people against Non-White people"): "Indian", ("label", "man"): "man",
+    }  # fmt: skip
+    known.loc[known["label"] == "woman", "state"] = "not told apart"
+    assert barred_figures(spec, known)["overall", "gender"] == "man"
 
 
 def test_the_card_is_asked_for_the_whole_label():
