@@ -47,9 +47,13 @@ def test_each_state_and_who_gets_no_verdict():
 
 def test_what_rests_on_a_barred_label_is_barred_with_it():
     spec = AuditSpec.load("fairface_classification").with_(
-        metrics=[Metric("accuracy"), Metric("accuracy", ("categories",), set="race"), Metric("false_positive_rate", ("labels",), set="gender"),
-                 Metric("association", ("White people", "Non-White people"), set="race")]
-    )  # fmt: skip
+        metrics=[
+            Metric("accuracy"),
+            Metric("accuracy", ("categories",), set="race"),
+            Metric("false_positive_rate", ("labels",), set="gender"),
+            Metric("association", ("White people", "Non-White people"), set="race"),
+        ]
+    )
     names = [label.name for label in spec.labels]
     known = pd.DataFrame({"label": names, "state": "told apart"})
     assert barred_figures(spec, known) == {}
