@@ -24,8 +24,9 @@ from typing import Any
 import pandas as pd
 
 from clipviz.auditing.calibrate import Planted, boundary, choose, run
-from clipviz.auditing.planting import World, worlds
+from clipviz.auditing.planting import World
 from clipviz.auditing.spec import AuditSpec
+from clipviz.auditing.worlds import worlds
 from clipviz.files import write
 
 ALLOWED = 0.05  # of reports with a false verdict, and of gates that are wrong at their bound
@@ -48,7 +49,8 @@ class Case:
     sizes: dict[str, dict[str, int]]
     rates: dict[str, float]
     gaps: tuple[tuple[str, float, float], ...] = ()  # (what it is called, gap, how often it must be found)
-    null: bool = True  # whether a world without a difference is asked too, and one with a gap
+    null: bool = True  # whether a world without a difference is asked
+    gap: bool = True  # and one with the gap that `power` names
     gate: bool = False  # whether a gate is tried at its bound, with one group apart and with half of them
 
     def world(self) -> World:
@@ -89,10 +91,11 @@ def cases() -> list[Case]:
     two = spec_of(("gender",), "difference", {"gender": "Male"})
     return [
         Case("7 groups of 1,000, 21 labels, gaps", gap, small, rates, (one,), gate=True),
-        Case("7 groups of 3,000, 21 labels, gaps", gap, large, rates, (three,), null=False),
+        Case("7 groups of 3,000, 21 labels, gaps", gap, large, rates, (three,), null=False, gap=False),
         Case("7 groups of 1,000, 21 labels, against a reference", difference, small, rates, (one,), gate=True),
-        Case("7 groups of 3,000, 21 labels, against a reference", difference, large, rates, (three,), null=False),
-        Case("7 groups of 1,000, 21 labels, against the rest", rest, small, rates, (one,)),
+        Case("7 groups of 3,000, 21 labels, against a reference", difference, large, rates, (three,), null=False,
+             gap=False),
+        Case("7 groups of 1,000, 21 labels, against the rest", rest, small, rates, gap=False),
         Case("FairFace val-00 by race and gender, rare harms, gaps", spec_of(("race", "gender"), "gap"),
              {"race": RACES, "gender": GENDERS}, rates_of(0.01, 0.003)),
         Case("FairFace val-00 by age, rare harms, gaps", spec_of(("age",), "gap"), {"age": AGES},
@@ -119,7 +122,7 @@ def asked(case: Case, repetitions: int, seed: int) -> list[tuple[str, Any]]:
         return lambda at: run(case.spec, world, repetitions=repetitions, seed=at, bounds=bounds)
 
     size = len(even.sizes[chosen.by][0])
-    if case.null:
+    if case.gap:
         for apart in dict.fromkeys((1, size // 2) if case.gate else (1,)):
             about = f"one gap of {100 * chosen.gap:.1f} points, {apart} against {size - apart}"
             found.append((about, planted(chosen, apart, case.gate)))
@@ -188,6 +191,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=8)
     parser.add_argument("--docs", type=Path, default=Path("docs"))
     parser.add_argument("--out", type=Path, default=Path("out/audit_calibration"))
+    parser.add_argument("--last-first", action="store_true", help="for a second process beside one that runs forward")
     given = parser.parse_args()
     given.out.mkdir(parents=True, exist_ok=True)
     with warnings.catch_warnings():  # plain objects for texts, as before pandas 3: the same tables in half the time
@@ -195,7 +199,8 @@ def main() -> None:
         pd.set_option("future.infer_string", False)
     rows: list[dict[str, Any]] = []
     seconds = 0.0
-    for number, case in enumerate(cases()):
+    every = list(enumerate(cases()))
+    for number, case in reversed(every) if given.last_first else every:
         for place, (world, make) in enumerate(asked(case, given.repetitions, given.seed)):
             kept = given.out / f"{number}_{place}_{given.repetitions}_{given.seed}.json"
             if not kept.exists():
@@ -209,6 +214,8 @@ def main() -> None:
             for row in rows[-6:]:
                 if row["world"] == world and row["holds"] == "NO":
                     print(f"  {row['quantity']}: {row['share']:.2%}, promised {row['promised']}")
+    if given.last_first:
+        return
     command = f"python benchmarks/audit_calibration.py --repetitions {given.repetitions} --seed {given.seed}"
     told = io.StringIO()
     writer = csv.DictWriter(told, COLUMNS, lineterminator="\n")

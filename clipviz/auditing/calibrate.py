@@ -10,13 +10,14 @@ import numpy as np
 
 from ..errors import InputError
 from .bounds import Bound
-from .claims import adjusted
+from .claims import KEY, adjusted
 from .gate import hold
-from .planting import Planted, World, worlds
+from .placebo import harms
+from .planting import Planted, World
 from .power import power
-from .table import rows
 from .tally import WRITTEN
 from .verdicts import verdicts
+from .worlds import worlds
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -61,15 +62,15 @@ def calibrate(
         found["left_out"].append("a planted gap: no label has room for one that would be found")
         return found
     found["planted"] = planted._asdict()
-    one = even.planted(planted, apart=1)
-    found["one_gap"] = run(spec, one, repetitions=repetitions, seed=seed + 1)
     found["gate"] = []
     size = len(even.sizes[planted.by][0])
     for apart in dict.fromkeys((1, size // 2)):
         world = even.planted(planted, apart=apart)
         bounds = boundary(world)
-        result = run(spec, world, repetitions=repetitions, seed=seed + 2 + apart, bounds=bounds)
-        found["gate"].append({"groups_apart": apart, "others": size - apart, "bound": bounds[0].text, **result["gate"]})
+        result = run(spec, world, repetitions=repetitions, seed=seed + apart, bounds=bounds)
+        gate = result.pop("gate")
+        found["gate"].append({"groups_apart": apart, "others": size - apart, "bound": bounds[0].text, **gate})
+        found.setdefault("one_gap", result)  # with one group apart
     return found
 
 
@@ -85,7 +86,7 @@ def run(
     covered: dict[str, list[int]] = {}
     false = found = broken = passed = 0
     for _ in range(repetitions):
-        table = adjusted(rows(spec, world.draw(rng)))
+        table = adjusted(world.table(rng))
         said = verdicts(spec, table)
         truths = world.truths(table)
         _cover(table, truths, covered)
@@ -109,24 +110,20 @@ def run(
 
 
 def choose(spec: AuditSpec, even: World, seed: int) -> Planted | None:
-    """What is planted: the first headline claim of a harmful label, else of any, in a gap that 80 % should find."""
-    table = adjusted(rows(spec, even.draw(np.random.default_rng([seed, 8]))))
-    sizes = power(spec, table)
-    harmful = {label.name for label in spec.labels if label.role == "harmful"}
-    sizes = sizes[(sizes["level"] == "label") & sizes["metric"].str.startswith("share_")]
-    order = sorted(range(len(sizes)), key=lambda i: sizes["name"].iloc[i] not in harmful)
-    for i in order:
-        line = sizes.iloc[i]
-        gap = float(line["smallest_gap"])
-        if not math.isfinite(gap):
-            gap = LEAST
-        donor = even.donor(line["name"], gap)
-        groups = even.sizes[line["by"]][0]
-        group = line["group"] if line["metric"] == "share_difference" else groups[0]
-        if donor:
-            metric = str(line["metric"])
-            reference = str(line["reference"]) if metric == "share_difference" else ""
-            return Planted(metric, str(line["name"]), str(line["by"]), str(group), reference, gap, donor)
+    """What is planted: the first headline claim on shares of a harm, else of anything, in a gap for 80 % to find."""
+    sizes = power(spec, adjusted(even.table(np.random.default_rng([seed, 8]))))
+    sizes = sizes[sizes["metric"].isin(["share_difference", "share_gap"])]
+    harmful = harms(spec)
+    claims = list(zip(*(sizes[name].tolist() for name in (*KEY, "smallest_gap")), strict=True))
+    for metric, level, by, name, group, reference, gap in sorted(
+        claims, key=lambda one: (one[1], one[3]) not in harmful
+    ):
+        wide = gap if math.isfinite(gap) else LEAST
+        labels = even.taken_from(level, name, wide)
+        if labels is not None and metric == "share_difference":
+            return Planted(metric, level, name, by, group, reference, wide, *labels)
+        if labels is not None:
+            return Planted(metric, level, name, by, even.sizes[by][0][0], "", wide, *labels)
     return None
 
 
@@ -137,7 +134,7 @@ def boundary(world: World) -> tuple[Bound, Bound]:
         raise InputError("A gate is tried on a gap, and this world has none: plant one.")
     ending = what.metric.removeprefix("share")
     group = what.group if ending == "_difference" else ""
-    truth = world.truth(what.metric, "label", what.by, what.name, what.group, what.reference)
+    truth = world.truth(what.metric, what.level, what.by, what.name, what.group, what.reference)
     said = ".".join(filter(None, [what.name, what.by, what.metric, group]))
     low, high = (
         Bound(f"{said}.{side} > {truth:.4g}", what.name, what.by, "share", ending, group, side, ">", truth)

@@ -108,11 +108,13 @@ class _Strata:
             pictures = Pictures(one)
             given = decided(one.decision, cells, len(one.wording.labels), size)
             counts = (pictures.members.astype(np.int64) @ given).astype(np.float64)
-            for name, count in zip(pictures.names, counts, strict=True):
-                sums["share", *name] = np.stack([count, count]).reshape(2, len(grouping.names), -1)
+            for name, own_counts in zip(pictures.names, counts, strict=True):
+                count = np.asarray(own_counts, np.float64).reshape(len(grouping.names), -1)
+                sums["share", *name] = np.stack([count, count])
             for name, values in zip(pictures.names, pictures.probabilities.T if means else (), strict=means):
                 both = [np.bincount(cells[inside], v[inside], minlength=size) for v in (values, values**2)]
-                sums["mean_probability", *name] = np.stack(both).reshape(2, len(grouping.names), -1)
+                shaped = [one.astype(np.float64).reshape(len(grouping.names), -1) for one in both]
+                sums["mean_probability", *name] = np.stack(shaped)
         return cls(columns, tuple(names), grouping.names, sizes(cells, size).reshape(-1, len(names)), sums)
 
     def pair(self, metric: str, level: str, name: str, group: str, reference: str) -> tuple[_Sums, _Sums] | None:

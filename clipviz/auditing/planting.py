@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import InputError, nearest
 from .claims import REST
 from .formats import base_of
 from .labels import categories_of, names_of
+from .table import claims_in, rows
 from .tally import WRITTEN, Tally
 from .wordings import wordings
 
@@ -23,12 +23,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from .labels import Label
-    from .result import Audit
     from .spec import AuditSpec
     from .verdicts import Verdict
 
-CROSS = " x "
-HARM = 0.02  # the share of a harmful label where no rates are known; together at most a fifth
 # Rates of what is no label's share, where nothing is known; and the deviation of means, as a share of the largest.
 _RATES = {"accuracy": 0.8, "false_positive_rate": 0.05, "false_negative_rate": 0.2, "above_threshold": 0.05}
 _MEANS = {"mean_probability": 0.5, "balanced_accuracy": 0.5}
@@ -40,24 +37,29 @@ Sizes = dict[str, tuple[tuple[str, ...], Counts]]
 
 
 class Planted(NamedTuple):
-    """A gap: label ``name`` is given ``gap`` more often to some groups of ``by``, at the cost of ``donor``."""
+    """A gap in one claim: its ``label`` is given ``gap`` more often to some groups of ``by``, at the cost of ``donor``.
+
+    ``name`` is that of the label itself, or of its category.
+    """
 
     metric: str
+    level: str
     name: str
     by: str
     group: str
     reference: str
     gap: float
+    label: str
     donor: str
 
     def met(self, one: Verdict) -> bool:
         """Whether a verdict is on this gap."""
-        same = (one.metric, one.level, one.name, one.by) == (self.metric, "label", self.name, self.by)
+        same = (one.metric, one.level, one.name, one.by) == (self.metric, self.level, self.name, self.by)
         return same and (self.reference == "" or one.group == self.group)
 
 
 @dataclass(frozen=True, eq=False)
-class _Block:
+class Block:
     """People who are drawn together: ``n`` [C] of each cell, and the group of every cell, {grouping: [C]}."""
 
     n: Counts
@@ -70,7 +72,7 @@ class World:
 
     spec: AuditSpec
     sizes: Sizes
-    blocks: tuple[_Block, ...]
+    blocks: tuple[Block, ...]
     labels: tuple[str, ...]
     rates: Floats
     planting: Planted | None = None
@@ -80,23 +82,24 @@ class World:
         """The same world with a gap between ``apart`` groups and the others."""
         return dataclasses.replace(self, planting=what, apart=apart)
 
-    def donor(self, name: str, gap: float) -> str:
-        """The commonest harmless label of another category that can give ``gap`` to ``name``; "" where none can."""
-        part, start = next((p, s) for p, s in self._parts if name in names_of(p.labels))
-        own = next(label for label in part.labels if label.name == name)
-        if self.rates[self.labels.index(name)] + gap > 0.95:
-            return ""
-        rooms = [
-            (not (label.category and label.category == own.category), float(self.rates[start + i]), label.name)
-            for i, label in enumerate(part.labels)
-            if label.name != name and label.role != "harmful" and self.rates[start + i] > gap * 1.01
-        ]
-        return max(rooms)[2] if rooms else ""
+    def taken_from(self, level: str, name: str, gap: float) -> tuple[str, str] | None:
+        """A label of this name or category, and the commonest harmless one of another category to give it ``gap``."""
+        for part, start in self._parts:
+            own = [label for label in part.labels if name == (label.name if level == "label" else label.category)]
+            rates = dict(zip(names_of(part.labels), self.rates[start:].tolist(), strict=False))
+            rooms = [
+                (not (label.category and label.category == own[0].category), rates[label.name], label.name)
+                for label in part.labels
+                if own and label not in own and label.role != "harmful" and rates[label.name] > gap * 1.01
+            ]
+            if rooms and sum(rates[label.name] for label in own) + gap < 0.95:
+                return own[0].name, max(rooms)[2]
+        return None
 
-    def draw(self, rng: np.random.Generator) -> list[Tally]:
-        """The counts of one audit of this world."""
-        found: list[Tally] = []
+    def reports(self, rng: np.random.Generator) -> Iterator[tuple[AuditSpec, list[Tally]]]:
+        """The counts of one audit of this world, a set of labels at a time."""
         for (part, start), (control, control_rates) in zip(self._parts, self._controls, strict=True):
+            found: list[Tally] = []
             members = _members(part.labels)
             names = _names(part.labels)
             for block in self.blocks:
@@ -105,7 +108,16 @@ class World:
                 if control:
                     even = np.broadcast_to(control_rates, (len(block.n), len(control)))
                     found += self._tallies(rng, block, even, _members(control), _names(control), part, "placebo", True)
-        return found
+            yield part, found
+
+    def table(self, rng: np.random.Generator) -> pd.DataFrame:
+        """The table of one audit of this world, by the audit's own code."""
+        import pandas as pd
+
+        drawn = list(self.reports(rng))
+        tests = sum(claims_in(part, tallies) for part, tallies in drawn)
+        tables = [rows(part, tallies, tests=tests) for part, tallies in drawn]
+        return tables[0] if len(tables) == 1 else pd.concat(tables, ignore_index=True)
 
     def truth(self, metric: str, level: str, by: str, name: str, group: str, reference: str) -> float:
         """The true value of a row of the table; NaN for what is not planted."""
@@ -185,7 +197,7 @@ class World:
                         found[by, level, name] = np.bincount(codes, block.n * cells[:, k], minlength=size) / n
         return found
 
-    def _cells(self, block: _Block) -> Floats:
+    def _cells(self, block: Block) -> Floats:
         """The rates of all labels in every cell, [C, L]."""
         shares = np.tile(self.rates, (len(block.n), 1))
         what = self.planting
@@ -196,12 +208,12 @@ class World:
         first = free.index(groups.index(what.group))
         chosen = [free[(first + i) % len(free)] for i in range(self.apart)]
         moved = np.isin(block.codes[what.by], chosen)
-        shares[moved, self.labels.index(what.name)] += what.gap
+        shares[moved, self.labels.index(what.label)] += what.gap
         shares[moved, self.labels.index(what.donor)] -= what.gap
         return shares
 
     def _tallies(
-        self, rng: np.random.Generator, block: _Block, shares: Floats, members: Floats,
+        self, rng: np.random.Generator, block: Block, shares: Floats, members: Floats,
         names: Sequence[tuple[str, str]], part: AuditSpec, wording: str, control: bool,
     ) -> Iterator[Tally]:  # fmt: skip
         """One tally a metric and grouping, of the people of one block."""
@@ -224,89 +236,6 @@ class World:
                     yield Tally(*about, *levels, counted, n, metric, control=control, threshold=threshold)
                 elif len(asked):
                     yield _means(rng, about, levels, n, metric, control)
-
-
-def worlds(
-    spec: AuditSpec, sizes: Mapping[str, Mapping[str, int]] | Audit, rates: Mapping[str, float] | None
-) -> tuple[World, tuple[str, ...]]:
-    """The world without a difference, and what of the audit it leaves out. Raises InputError."""
-    known: Mapping[str, float] | None = rates
-    if not isinstance(sizes, Mapping):
-        known = pooled(sizes.table) if rates is None else rates
-        sizes = sizes_of(sizes.table)
-    ordered: Sizes = {
-        by: (tuple(groups), np.array(list(groups.values()), np.int64))
-        for by, groups in sizes.items()
-        if len(groups) > 1
-    }
-    if not ordered or any((n < 0).any() or not n.any() for _, n in ordered.values()):
-        raise InputError('sizes has no grouping of two groups: pass such as {"gender": {"Female": 500, "Male": 500}}.')
-    labels = tuple(label.name for part in spec.parts() for label in part.labels)
-    ours = _rates(spec, known or {})
-    left = tuple(dict.fromkeys(one.metric for one in spec.metrics if one.metric in ("skew", "association")))
-    return World(spec, ordered, tuple(_blocks(ordered)), labels, ours), left
-
-
-def sizes_of(table: pd.DataFrame) -> dict[str, dict[str, int]]:
-    """{grouping: {group: pictures}} of an audit's table."""
-    written = table[(table["variant"] == WRITTEN) & (table["reference"] == "")]
-    found: dict[str, dict[str, int]] = {}
-    for by, group, n in zip(written["by"], written["group"], written["n"], strict=True):
-        groups = found.setdefault(str(by), {})
-        groups[str(group)] = max(groups.get(str(group), 0), int(n))
-    return found
-
-
-def pooled(table: pd.DataFrame) -> dict[str, float]:
-    """The share of every label over all groups of an audit's table."""
-    part = table[(table["variant"] == WRITTEN) & (table["metric"] == "share") & (table["level"] == "label")]
-    sums = part.groupby("name", sort=False)[["k", "n"]].sum()
-    return {str(name): float(k / n) for name, k, n in zip(sums.index, sums["k"], sums["n"], strict=True) if n > 0}
-
-
-def _rates(spec: AuditSpec, known: Mapping[str, float]) -> Floats:
-    """Shares of every label, 1 in each set."""
-    names = set(spec.names)
-    for name, rate in known.items():
-        if name not in names:
-            raise InputError(f"rates names {name!r}, which is no label. {nearest(str(name), names)}")
-        if not 0 <= rate <= 1:
-            raise InputError(f"rates has {rate!r} for {name!r}: give shares from 0 to 1.")
-    found: list[float] = []
-    for part in spec.parts():
-        harm = min(HARM, 0.2 / max(1, len(part.harmful)))
-        own = [
-            known.get(label.name, harm if not known and label.role == "harmful" else math.nan) for label in part.labels
-        ]
-        given, open_ = sum(r for r in own if r == r), sum(r != r for r in own)
-        if given > 1 + 1e-9 or (open_ == 0 and given <= 0):
-            raise InputError(f"The rates of one set of labels sum to {given:.4g}: give shares that sum to 1 at most.")
-        scale = 1.0 if open_ else 1 / given
-        found += [r * scale if r == r else max(0.0, 1 - given) / open_ for r in own]
-    return np.array(found)
-
-
-def _blocks(sizes: Sizes) -> Iterator[_Block]:
-    """Crossings are drawn cell by cell, and make up the groups of the columns that they cross; others stand alone."""
-    left = dict(sizes)
-    for by in sorted(sizes, key=lambda name: -name.count(CROSS)):
-        if by not in left:
-            continue
-        groups, n = left.pop(by)
-        codes = {by: np.arange(len(groups))}
-        for other in [name for name in left if set(name.split(CROSS)) < set(by.split(CROSS))]:
-            places = [by.split(CROSS).index(column) for column in other.split(CROSS)]
-            cut = [group.split(CROSS) for group in groups]
-            if any(len(parts) != by.count(CROSS) + 1 for parts in cut):
-                continue  # a group's own name holds the sign of a crossing
-            names = [CROSS.join(parts[place] for place in places) for parts in cut]
-            known = left[other]
-            if set(names) <= set(known[0]):
-                own = np.array([known[0].index(name) for name in names])
-                if (np.bincount(own, n, minlength=len(known[0])) == known[1]).all():
-                    codes[other] = own
-                    left.pop(other)
-        yield _Block(n, codes)
 
 
 def _names(labels: Sequence[Label]) -> list[tuple[str, str]]:
