@@ -11,8 +11,8 @@ from clipviz.plots.canvas import Canvas, png
 from clipviz.plots.cost_chart import against_cost
 from clipviz.plots.curves import lines
 from clipviz.plots.forest import intervals
-from clipviz.plots.heat_table import MOST as MOST_CELLS
-from clipviz.plots.heat_table import heat_table
+from clipviz.plots.heat_cells import MOST as MOST_CELLS
+from clipviz.plots.heat_cells import heat_table
 from clipviz.plots.picture import UNIT, overlay
 from clipviz.plots.point_map import MOST as MOST_POINTS
 from clipviz.plots.point_map import scatter
@@ -20,7 +20,7 @@ from clipviz.plots.precision_curve import precision_recall
 from clipviz.plots.reliability import reliability_diagram
 from clipviz.plots.scale import Scale, scale_of, shared_scale
 from clipviz.plots.sheet import grid
-from clipviz.plots.spread_chart import compared, spread_chart
+from clipviz.plots.wording_spread import compared, spread_chart
 
 __all__ = [
     "MOST_CELLS",
