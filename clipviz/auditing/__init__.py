@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .comparing import AuditComparison
+    from .known_tables import celeba_table
     from .labels import Label
     from .metric import Metric
     from .result import Audit
@@ -29,9 +30,10 @@ _HOMES = {
     "Verdict": "verdicts",
     "Wording": "wordings",
     "audit": "verb",
+    "celeba_table": "known_tables",
 }
 
-__all__ = ["Audit", "AuditComparison", "AuditSpec", "Label", "Metric", "Verdict", "Wording", "audit"]
+__all__ = ["Audit", "AuditComparison", "AuditSpec", "Label", "Metric", "Verdict", "Wording", "audit", "celeba_table"]
 
 
 def __getattr__(name: str) -> Any:
