@@ -23,9 +23,14 @@ def compared_rows(table: pd.DataFrame) -> pd.DataFrame:
     keys = set(zip(claims["metric"].map(base_of), claims["by"], claims["level"], claims["name"], strict=True))
     written = table[table["variant"] == WRITTEN]
     base = written["metric"].map(base_of)
+    composed = written["metric"].str.endswith(("_adjusted", "_mh"))  # those stand beside the crude ones
     among = [key in keys for key in zip(base, written["by"], written["level"], written["name"], strict=True)]
     alone = [key[0] for key in keys if (claims["metric"] == key[0]).any()]  # a metric that is itself the claim
-    return written[np.array(among, bool) & ((base != written["metric"]) | base.isin(alone)).to_numpy(bool)]
+    return written[
+        np.array(among, bool)
+        & ~composed.to_numpy(bool)
+        & ((base != written["metric"]) | base.isin(alone)).to_numpy(bool)
+    ]
 
 
 def pictures(audit: Audit) -> int:

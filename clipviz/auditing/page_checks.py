@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .. import plots
-from ..reporting import Block, Details, Notice, Picture, Provenance, Section, Table, Text
+from ..reporting import Block, Details, Notice, Picture, Section, Table, Text
 from .claims import KEY
 from .formats import figure, interval, is_share, shown
 from .page_parts import capped, compared_groups, heads_of, number, probability
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
 
     from .result import Audit
 
-_DRAWN = 40
+_DRAWN, _OPEN = 40, 12  # lines of a figure, rows of a table that stands unfolded
 
 
 def composition_section(audit: Audit) -> Section | None:
@@ -145,28 +144,6 @@ def words_section(audit: Audit) -> Section | None:
     return Section("Does the model know the words?", notice, Table(listed, "Each label's competence", note=note))
 
 
-def calibration_section(audit: Audit) -> Section:
-    """The self-test with planted rates, or how to run it."""
-    found: Any = audit.calibration
-    if not found:
-        told = (
-            f"No self-test ran with this audit. clipviz audit {said(audit.spec.name)} --selftest plants known rates "
-            "with these group sizes and labels, and counts how often the intervals cover them, how often a report of "
-            "no difference gives a false verdict, and how often a planted one is found."
-        )
-        return Section("Calibration", Text(told))
-    values = found if isinstance(found, Mapping) else vars(found)
-    head = {key: value for key, value in values.items() if not _rows(value)}
-    tables = [
-        Table(value, str(key).replace("_", " ")) for key, value in values.items() if _rows(value)
-    ]  # fmt: skip
-    text = Text(
-        "This audit on made-up data of the same size: rates were planted, and the same intervals, tests, verdicts and "
-        "gate were run on them."
-    )
-    return Section("Calibration", text, *([Provenance(head, "Self-test")] if head else []), *tables)
-
-
 def power_section(audit: Audit) -> Section | None:
     """What this audit could not have seen."""
     table = audit.power
@@ -185,11 +162,9 @@ def power_section(audit: Audit) -> Section | None:
          "smallest gap found in 80 % of such audits": shown(row["metric"], row["smallest_gap"]).lstrip("+")}
         for row in table.to_dict("records")
     )  # fmt: skip
-    return Section(
-        "What this audit could not have seen",
-        Text(told),
-        Table(listed, "Power", note=note, figures=tuple(listed[0])[1:]),
-    )
+    measured = Table(listed, "Power", note=note, figures=tuple(listed[0])[1:])
+    folded = measured if len(listed) <= _OPEN else Details("Comparison by comparison", measured)
+    return Section("What this audit could not have seen", Text(told), folded)
 
 
 def published_section(audit: Audit) -> Section | None:
@@ -252,13 +227,6 @@ def _auc(row: Any) -> str:
 
 def _listed(value: Any) -> str:
     return ", ".join(map(str, value)) or "–" if isinstance(value, list | tuple) else str(value or "–")
-
-
-def _rows(value: Any) -> bool:
-    """Whether a value is a table: a frame, or a list of mappings."""
-    return hasattr(value, "itertuples") or (
-        isinstance(value, list | tuple) and len(value) > 0 and all(isinstance(one, Mapping) for one in value)
-    )
 
 
 def said_note(row: Any) -> str:

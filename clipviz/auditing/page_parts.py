@@ -23,9 +23,13 @@ if TYPE_CHECKING:
     from .result import Audit
     from .verdicts import Verdict
 
-_SHOWN = 1000  # rows of a table on the page; JSON and CSV hold all
+_SHOWN = 300  # rows of a table on the page; JSON and CSV hold all
 _DRAWN = 60  # lines of a figure
 _OPEN = 12  # verdicts of one kind that stand unfolded
+_FOLDED = {
+    "found": "more differences that were found", "not found": "comparisons in which no difference was found",
+    "none": "comparisons without a verdict",
+}  # fmt: skip
 _LOOKS = {"strong": "found", "fragile": "found, but fragile", "quiet": "not found", "plain": "no verdict of its own"}
 
 
@@ -37,22 +41,24 @@ def verdict_section(audit: Audit) -> Section:
     if audit.spec.headline:
         blocks.append(Text(audit.spec.headline))
     kinds: dict[str, list[Item]] = {"found": [], "not found": [], "none": []}
-    for verdict in sorted(audit.verdicts, key=lambda verdict: verdict.fragile):  # fragile ones after those that hold
+    # What holds before what is fragile, the largest first.
+    for verdict in sorted(audit.verdicts, key=lambda one: (one.state, one.fragile, -size_of(one.value))):
         kinds[verdict.state].append(_item(verdict))
     if not audit.verdicts:
         blocks.append(Text("No headline comparison was made: there is nothing to give a verdict on."))
-    for state, folded in (("found", ""), ("not found", "comparisons in which no difference was found"),
-                          ("none", "comparisons without a verdict")):  # fmt: skip
+    for state, folded in _FOLDED.items():
         items = _once(kinds[state])
         if not items:
             if state == "found" and audit.verdicts:
                 blocks.append(Text(_silence(kinds)))
             continue
-        first, rest = (items, []) if len(items) <= _OPEN or not folded else ([], items)
+        cut = len(items) if len(items) <= _OPEN else _OPEN if state == "found" else 0
+        first, rest = items[:cut], items[cut:]
         if first:
             blocks.append(Listing(*first))
         if rest:
-            blocks.append(Details(f"{len(kinds[state])} {folded}", Listing(*rest)))
+            count = len(rest) if state == "found" else len(kinds[state])
+            blocks.append(Details(f"{count} {folded}", Listing(*rest)))
     blocks += _gate(audit)
     if notes := [note for note in audit.notes if note != told]:
         blocks.append(Notice("\n\n".join(notes), title="What to keep in mind"))
@@ -138,11 +144,12 @@ def _forest(kind: str, rows: list[dict[str, Any]], looks: dict[tuple[str, ...], 
         rows = [rows[i] for i in sorted(order[:_DRAWN])]
     order_of = {head: i for i, head in enumerate(dict.fromkeys(map(_head, rows)))}
     rows = sorted(rows, key=lambda row: order_of[_head(row)])  # what is of one name and column stands together
-    percent = kind in ("points", "percent")
-    unit = {"points": "percentage points", "percent": "%", "ratio": "times the reference"}.get(kind, "")
+    percent = kind in ("points", "percent") or (kind == "best" and is_share(str(rows[0]["metric"])))
+    unit = {"ratio": "times the reference", "percent": "%"}.get(kind, "percentage points" if percent else "")
     line = {"ratio": 1.0, "percent": None}.get(kind, 0.0)
     found = [looks.get(_row_key(row), "plain") for row in rows]
-    what = {"points": "Differences", "percent": "Worst groups", "ratio": "Ratios to the reference"}.get(kind, "Figures")
+    what = {"points": "Differences", "percent": "Worst groups", "ratio": "Ratios to the reference",
+            "best": "Against the best group"}.get(kind, "Figures")  # fmt: skip
     title = f"{what}, with 95 % intervals"
     numbers = ([row[side] for row in rows] for side in ("value", "ci_low", "ci_high"))
     drawn = plots.intervals(
@@ -257,6 +264,8 @@ def capped(rows: Iterable[dict[str, Any]], most: int = _SHOWN) -> tuple[list[dic
 def _kind(metric: str) -> str:
     if metric.endswith("_ratio"):
         return "ratio"
+    if metric.endswith("_against_best"):
+        return "best"
     if is_share(metric):
         return "points" if is_difference(metric) else "percent"
     return base_of(metric)
@@ -273,7 +282,12 @@ def _n(row: Any) -> str:
 
 
 def _size(row: Any) -> float:
-    return -1.0 if math.isnan(row["value"]) else abs(float(row["value"]))
+    return size_of(row["value"])
+
+
+def size_of(value: float) -> float:
+    """How far from zero; what is undefined comes last."""
+    return -1.0 if math.isnan(value) else abs(float(value))
 
 
 def _key(verdict: Verdict) -> tuple[str, ...]:

@@ -11,7 +11,6 @@ from ..reporting import Block, Code, Details, Picture, Provenance, Section, Tabl
 from ..reporting.html import isolate
 from .facts import demonstration, pictures
 from .page_checks import (
-    calibration_section,
     composition_section,
     power_section,
     published_section,
@@ -19,6 +18,7 @@ from .page_checks import (
     words_section,
 )
 from .page_parts import capped, figure_section, group_section, number, verdict_section
+from .page_selftest import calibration_section
 from .parts import BEST, REST
 from .sentences import said
 
