@@ -116,6 +116,8 @@ def figure_section(audit: Audit) -> Section:
     records: Any = rows.to_dict("records")
     for row in records:
         kinds.setdefault(_kind(str(row["metric"])), []).append(row)
+    if len(kinds) > 1 and not any(_row_key(row) in looks for row in kinds.get("best", ())):
+        kinds.pop("best", None)  # the gap, seen from each group: the table has it
     main = "points" if "points" in kinds else next(iter(kinds))
     blocks.append(_forest(main, kinds.pop(main), looks))
     if kinds:
