@@ -2,7 +2,7 @@
 
     python benchmarks/audit_calibration.py [--repetitions 2000] [--seed 8] [--docs docs] [--out out/audit_calibration]
 
-Each report runs the audit's own tables, corrections, verdicts and gate (`clipviz.auditing.calibrate`) on counts drawn
+Each report runs the audit's own tables, corrections, verdicts and gate (`clipviz.auditing.calibration`) on counts drawn
 from planted rates. It is asked: how often does a report hold any false verdict, where nothing differs and where one gap
 does; how often is a gate broken, or passed, whose bound equals the true gap; how often is a gap of a given size found.
 A world that is done is kept in --out and not made again. Writes audit_calibration.csv and .md into --docs.
@@ -23,7 +23,7 @@ from typing import Any
 
 import pandas as pd
 
-from clipviz.auditing.calibrate import Planted, boundary, choose, run
+from clipviz.auditing.calibration import Planted, boundary, choose, run
 from clipviz.auditing.planting import World
 from clipviz.auditing.spec import AuditSpec
 from clipviz.auditing.worlds import worlds

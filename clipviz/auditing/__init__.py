@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .calibration import calibrate
     from .comparing import AuditComparison
     from .known_tables import celeba_table
     from .labels import Label
@@ -30,10 +31,22 @@ _HOMES = {
     "Verdict": "verdicts",
     "Wording": "wordings",
     "audit": "verb",
+    "calibrate": "calibration",
     "celeba_table": "known_tables",
 }
 
-__all__ = ["Audit", "AuditComparison", "AuditSpec", "Label", "Metric", "Verdict", "Wording", "audit", "celeba_table"]
+__all__ = [
+    "Audit",
+    "AuditComparison",
+    "AuditSpec",
+    "Label",
+    "Metric",
+    "Verdict",
+    "Wording",
+    "audit",
+    "calibrate",
+    "celeba_table",
+]
 
 
 def __getattr__(name: str) -> Any:

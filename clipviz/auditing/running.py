@@ -27,7 +27,7 @@ from .result import Audit
 from .scoring import score
 from .spread import spread
 from .sweep import at_sides, smaller
-from .table import COLUMNS, NUMBERS, rows, claims_in
+from .table import COLUMNS, NUMBERS, claims_in, rows
 from .tally import WRITTEN, Counts, Scored, Tally
 from .tokens import check_tokens
 from .verdicts import verdicts
@@ -99,7 +99,7 @@ def run(
     return Audit(
         spec=spec, table=table, verdicts=verdicts(spec, table, wide, known), competence=known,
         composition=made, spread=wide, power=power(spec, table),
-        calibration=_selftest(spec, groups, selftest), notes=tuple(dict.fromkeys(notes)),
+        calibration=_selftest(spec, groups, table, selftest), notes=tuple(dict.fromkeys(notes)),
         failed=tuple(embeddings.failed),
         provenance=about_audit(spec, embeddings, model, [one.wording for one in scored], len(frame)),
         judged=Judged(
@@ -225,13 +225,14 @@ def _ranked(part: Part, groups: Sequence[Grouping]) -> Iterator[pd.DataFrame]:
                     yield found if written else found.assign(p=np.nan, method=found["method"].str.split(";").str[0])
 
 
-def _selftest(spec: AuditSpec, groups: Sequence[Grouping], repetitions: int) -> Any:
+def _selftest(spec: AuditSpec, groups: Sequence[Grouping], table: pd.DataFrame, repetitions: int) -> Any:
     if not repetitions:
         return None
-    from .calibrate import calibrate
+    from .calibration import calibrate
+    from .worlds import pooled
 
     sizes = {one.by: dict(zip(one.names, one.sizes.tolist(), strict=True)) for one in groups}
-    return calibrate(spec, sizes, repetitions=repetitions, seed=spec.seed)
+    return calibrate(spec, sizes, repetitions=repetitions, seed=spec.seed, rates=pooled(table))
 
 
 def _opening_notes(spec: AuditSpec, embeddings: Embeddings, model: Model, groups: Sequence[Grouping]) -> Iterator[str]:

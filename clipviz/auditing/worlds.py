@@ -49,7 +49,7 @@ def sizes_of(table: pd.DataFrame) -> dict[str, dict[str, int]]:
     found: dict[str, dict[str, int]] = {}
     for by, group, n in zip(written["by"], written["group"], written["n"], strict=True):
         groups = found.setdefault(str(by), {})
-        groups[str(group)] = max(groups.get(str(group), 0), int(n))
+        groups[str(group)] = max(groups.get(str(group), 0), int(n) if n == n else 0)
     return found
 
 

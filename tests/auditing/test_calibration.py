@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from clipviz.auditing import calibrate as module
-from clipviz.auditing.calibrate import boundary, calibrate, run
+from clipviz.auditing import calibration as module
+from clipviz.auditing.calibration import boundary, calibrate, run
 from clipviz.auditing.labels import Label
 from clipviz.auditing.metric import Metric
 from clipviz.auditing.parts import Groups
