@@ -125,6 +125,28 @@ def judged(table: pd.DataFrame) -> list[tuple[str, bool]]:
     return said
 
 
+def markdown(table: pd.DataFrame) -> str:
+    """The table of the README: a row a proportion, the lowest and the highest of the seeds, in points."""
+    heads = ["women, men called nurse", "planted gap (points)", "can be seen"]
+    heads += [f"{figure} gap" for figure in FIGURES] + [f"verdicts on {figure}" for figure in FIGURES]
+    lines = [f"| {' | '.join(heads)} |", f"|{'---|' * len(heads)}"]
+    for (women, men), of_share in table.groupby(["women_called_nurse", "men_called_nurse"]):
+        cells = [f"{100 * women:.0f} %, {100 * men:.0f} %", _points(of_share["planted"]), _points(of_share["expected"])]
+        for column in ("gap", "verdict"):
+            for figure in FIGURES:
+                some = of_share[of_share["figure"] == figure][column]
+                cells.append(_points(some) if column == "gap" else f"{(some == 'found').sum()} of {len(some)}")
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _points(gaps: pd.Series) -> str:
+    low, high = (
+        f"{100 * gap:.1f}".replace("-", "\u2212").replace("\u22120.0", "0.0") for gap in (gaps.min(), gaps.max())
+    )
+    return low if low == high else f"{low} to {high}"
+
+
 def measured(shares: Sequence[int], seeds: Sequence[int], out: Path, data: Path, samples: int | None) -> pd.DataFrame:
     faces, val = data / "train-00.parquet", data / "val-00.parquet"
     seen, rows = readable(faces, val), []
@@ -134,7 +156,10 @@ def measured(shares: Sequence[int], seeds: Sequence[int], out: Path, data: Path,
             model = model_of(share, seed, out, faces, samples)
             about = {"women_called_nurse": share / 100, "men_called_nurse": round(1 - share / 100, 2), "seed": seed}
             rows += audited(model, val, **about, planted=planted, expected=round(planted * seen, 4))
-            print(f"{model}: " + ", ".join(f"{row['figure']} {row['gap']:+.4f}, {row['verdict']}" for row in rows[-2:]))
+            print(
+                f"{model}: " + ", ".join(f"{row['figure']} {row['gap']:+.4f}, {row['verdict']}" for row in rows[-2:]),
+                flush=True,
+            )
     print(f"Gender can be read from the vectors with a mean probability gap of {seen:.3f}.")
     return pd.DataFrame(rows)
 
@@ -159,6 +184,8 @@ def main() -> None:
     if whole:
         for sentence, held in judged(table):
             print(f"{'yes' if held else 'NO '}  {sentence}")
+    if whole:
+        print(f"\n{markdown(table)}\n")
     if whole and set(SEEDS) <= set(arguments.seeds) and not arguments.samples:
         print(f"Wrote {write(arguments.docs / 'planted_bias.csv', table.to_csv(index=False))}")
 

@@ -70,6 +70,11 @@ def test_the_committed_table_holds_what_the_readme_says(script, table):
         assert held, sentence
 
 
+def test_the_readme_and_the_docs_have_the_table(script, table):
+    for page in ("README.md", "docs/auditing.md"):
+        assert script.markdown(table) in (ROOT / page).read_text(encoding="utf-8"), page
+
+
 def test_a_check_that_does_not_hold_is_told(script, table):
     """The rivals: an audit that always says 0.1, one that finds nothing, and one that has the sign wrong."""
 
