@@ -17,6 +17,7 @@ from ..files import suffix_of, write
 from . import counting
 from .judged import Judged, set_of
 from .metrics import METRICS, Found, Pictures
+from .table import called
 from .tally import WRITTEN, Counts, Floats, Scored
 
 if TYPE_CHECKING:
@@ -183,7 +184,7 @@ def _rows(
         change = np.where(among[:, k], a[:, k] - b[:, k], 0.0)
         mean, variance, n, pictures = _moments(change, codes, person, len(groups))
         mean_a, mean_b = (_means(x[:, k], codes, len(groups)) for x in (a, b))
-        about = {"metric": metric.metric, "level": level, "by": grouping.by, "name": name}
+        about = {"metric": called(audit.spec, metric), "level": level, "by": grouping.by, "name": name}
         own = _own_limits(mean, variance, n, a[:, k], b[:, k], codes, len(groups), counts and person is None)
         for g, group in enumerate(groups):
             yield {**about, "group": group, "reference": "", "value_a": mean_a[g], "value_b": mean_b[g],
@@ -197,7 +198,7 @@ def _rows(
             both = [_means(x[:, k], rest, 2) for x in (a, b)]
             low, high = stats.mean_difference_limits(m[0], v[0], size[0], m[1], v[1], size[1])
             yield {
-                **about, "metric": f"{metric.metric}_difference", "group": group,
+                **about, "metric": f"{called(audit.spec, metric)}_difference", "group": group,
                 "reference": "rest" if place is None else groups[place], "value_a": both[0][0] - both[0][1],
                 "value_b": both[1][0] - both[1][1], "value": m[0] - m[1], "ci_low": float(low), "ci_high": float(high),
                 "n": shown[0], "only_a": np.nan, "only_b": np.nan, "p": float(stats.means_test(m, v, size)),

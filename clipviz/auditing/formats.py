@@ -3,25 +3,39 @@
 from __future__ import annotations
 
 import math
+import re
+from functools import lru_cache
 
 from .metric import METRICS
 
 _PLAIN = ("margin", "skew", "association")
+_BASE = re.compile(rf"({'|'.join(sorted(METRICS, key=len, reverse=True))})(@[0-9.e+-]+)?(?=_|$)")
 
 
+@lru_cache(maxsize=1024)
 def base_of(metric: str) -> str:
-    """The metric without its comparison.
+    """The metric without its comparison, with its threshold where there are several.
 
-    >>> base_of("mean_probability_gap")
-    'mean_probability'
+    >>> base_of("mean_probability_gap"), base_of("above_threshold@0.005_difference")
+    ('mean_probability', 'above_threshold@0.005')
     """
-    return max((name for name in METRICS if metric == name or metric.startswith(name + "_")), key=len, default=metric)
+    found = _BASE.match(metric)
+    return found[0] if found else metric
+
+
+def kind_of(metric: str) -> str:
+    """The metric without comparison and threshold: one of METRICS.
+
+    >>> kind_of("above_threshold@0.005_difference")
+    'above_threshold'
+    """
+    return base_of(metric).partition("@")[0]
 
 
 def is_share(metric: str) -> bool:
     """Whether the values of ``metric`` are shares, or differences of shares, to be written in percent."""
-    base = base_of(metric)
-    return base in METRICS and base not in _PLAIN and not metric.endswith("_ratio")
+    kind = kind_of(metric)
+    return kind in METRICS and kind not in _PLAIN and not metric.endswith("_ratio")
 
 
 def is_difference(metric: str) -> bool:
@@ -94,7 +108,7 @@ def title_of(metric: str) -> str:
         "_gap": "highest minus lowest group", "_worst": "worst group", "_against_best": "against the best group",
         "_difference_adjusted": "difference at equal composition", "_difference_mh": "Mantel-Haenszel difference",
     }.get(ending, ending.strip("_").replace("_", " "))  # fmt: skip
-    return ", ".join(filter(None, [base.replace("_", " "), said]))
+    return ", ".join(filter(None, [base.replace("_", " ").replace("@", " "), said]))
 
 
 def _digits(value: float) -> int:

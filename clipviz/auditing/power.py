@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .claims import KEY, Figures, claimed, corrected_level
-from .formats import base_of
+from .formats import base_of, kind_of
 from .placebo import COMPARED, harms, placebos, rivals, smallest_beyond
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def power(spec: AuditSpec, table: pd.DataFrame) -> pd.DataFrame:
         base = base_of(metric)
         every = list(figures.groups(base, level, by, name).values())
         pair = figures.pair(base, level, by, name, group, reference)
-        if base not in _SHARES or len(every) < 2:
+        if kind_of(base) not in _SHARES or len(every) < 2:
             continue
         if metric.endswith("_gap") and len(every) > 2:
             total, n = sum(f.n for f in every), min(f.n for f in every)

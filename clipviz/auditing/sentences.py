@@ -6,7 +6,7 @@ import math
 import re
 import unicodedata
 
-from .formats import base_of, is_share
+from .formats import base_of, is_share, kind_of
 
 # Marks that turn the direction of a line: one in a label would turn the figures after it as well.
 _TURNING = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
@@ -52,9 +52,9 @@ def found_sentence(
         both = ""
     brackets = "; ".join(filter(None, [both, f"{'simultaneous ' if groups > 2 else ''}{interval}"]))
     unit = " points" if share else ""
-    if base in _GIVEN:
+    if kind_of(base) in _GIVEN:
         often = "more often" if up else "less often"
-        what = f"is {'given' if base == 'above_threshold' else 'labelled'} {_quoted(level, name)}"
+        what = f"is {'labelled' if base == 'share' else 'given'} {_quoted(level, name)}{_threshold(base)}"
         text = f"{said(group)} {what} {_number(size, share)}{unit} {often} than {_other(reference)} ({brackets})"
     elif not reference:
         text = f"{_noun(base, level, name)} of {said(group)} is {_number(value, share)} ({interval})"
@@ -72,12 +72,22 @@ def found_sentence(
     return _upper(text) + "."
 
 
+def _threshold(base: str) -> str:
+    """The threshold of a figure, where a report has several."""
+    at = base.partition("@")[2]
+    return f" above {100 * float(at):g} %" if at else ""
+
+
 def missed_sentence(
     metric: str, level: str, name: str, group: str, reference: str, *, low: float, high: float, groups: int = 0
 ) -> str:
     """A difference that was not found, with what it can still be."""
     base, share = base_of(metric), is_share(metric)
-    what = f"how often {_quoted(level, name)} is given" if base in _GIVEN else _noun(base, level, name)
+    what = (
+        f"how often {_quoted(level, name)} is given{_threshold(base)}"
+        if kind_of(base) in _GIVEN
+        else _noun(base, level, name)
+    )
     unit = " points" if share else ""
     between = f"between {said(group)} and {_other(reference)}" if groups <= 2 else f"between the {groups} groups"
     if not reference:
@@ -94,7 +104,7 @@ def missed_sentence(
 def silent_sentence(metric: str, level: str, name: str, by: str, reason: str) -> str:
     """Why there is no verdict."""
     base = base_of(metric)
-    what = _quoted(level, name) if base in _GIVEN else f"{_noun(base, level, name)}"
+    what = f"{_quoted(level, name)}{_threshold(base)}" if kind_of(base) in _GIVEN else f"{_noun(base, level, name)}"
     return f"No verdict on {what} by {said(by)}: {reason}."
 
 

@@ -75,6 +75,18 @@ def compared(spec: AuditSpec, tally: Tally) -> Iterator[tuple[Metric, str, list[
                 yield metric, comparison, here
 
 
+def called(spec: AuditSpec, metric: Metric) -> str:
+    """What the table calls a metric: with its threshold where the spec has several, "above_threshold@0.005"."""
+    several = {one.threshold for one in spec.metrics if one.metric == metric.metric}
+    return f"{metric.metric}@{metric.threshold:g}" if len(several) > 1 else metric.metric
+
+
+def _called(spec: AuditSpec, tally: Tally) -> str:
+    own = (one for one in spec.metrics if one.metric == tally.metric and one.threshold == tally.threshold)
+    metric = next(own, None)
+    return tally.metric if metric is None else called(spec, metric)
+
+
 def block(tally: Tally, metric: str, chosen: Sequence[int], group: Any, reference: Any, value: Any, low: Any, high: Any,
           n: Any, k: Any, method: Any, p: Any = np.nan, headline: Any = False) -> Block:  # fmt: skip
     """Columns of the figures [K, J] of the names ``chosen`` and J groups; everything else is spread to that shape."""
@@ -110,6 +122,10 @@ class _Asked(NamedTuple):
         return bool(self.metric.headline and self.tally.wording == WRITTEN and not self.tally.control)
 
     @property
+    def called(self) -> str:
+        return called(self.spec, self.metric)
+
+    @property
     def low_is_worst(self) -> bool:
         return bool(self.metric.direction == "high is good")
 
@@ -126,8 +142,8 @@ def _blocks(spec: AuditSpec, tally: Tally, draws: int) -> Iterator[Block]:
     if tally.wording == WRITTEN and not tally.control:
         for metric, _, chosen in compared(spec, tally):
             headline[chosen] |= metric.headline
-    yield block(tally, tally.metric, every, groups, "", found.value, found.low, found.high, figures.n, figures.k,
-                found.method, headline=headline)  # fmt: skip
+    yield block(tally, _called(spec, tally), every, groups, "", found.value, found.low, found.high, figures.n,
+                figures.k, found.method, headline=headline)  # fmt: skip
     if np.count_nonzero(tally.totals.sum(axis=0)) < 2:
         return
     draws = draws if tally.wording == WRITTEN and not tally.control else 0
@@ -166,7 +182,7 @@ def _difference(asked: _Asked) -> Iterator[Block]:
     found = figures.differences(groups, place)
     p, method = _with_test(asked, found.method, lambda: figures.pair_test(groups, place, asked.draws, spec.seed))
     n, k = figures.n[:, groups], figures.k[:, groups]
-    yield block(tally, f"{metric.metric}_difference", asked.chosen, _names(tally, groups), called, found.value,
+    yield block(tally, f"{asked.called}_difference", asked.chosen, _names(tally, groups), called, found.value,
                 found.low, found.high, n, k, method, p, asked.headline)  # fmt: skip
 
 
@@ -175,7 +191,7 @@ def _ratio(asked: _Asked) -> Iterator[Block]:
     found = asked.figures.ratios(groups, place)
     if found is not None:
         n, k = asked.figures.n[:, groups], asked.figures.k[:, groups]
-        yield block(asked.tally, f"{asked.metric.metric}_ratio", asked.chosen, _names(asked.tally, groups), called,
+        yield block(asked.tally, f"{asked.called}_ratio", asked.chosen, _names(asked.tally, groups), called,
                     found.value, found.low, found.high, n, k, found.method)  # fmt: skip
 
 
@@ -184,17 +200,17 @@ def _gap(asked: _Asked) -> Iterator[Block]:
     found = figures.gap()
     p, method = _with_test(asked, found.method, lambda: figures.group_test(asked.draws, asked.spec.seed))
     claim = asked.headline and not _by_difference(asked.spec, asked.tally, metric)
-    yield _extremes(asked, f"{metric.metric}_gap", found, method, p, claim)
+    yield _extremes(asked, f"{asked.called}_gap", found, method, p, claim)
 
 
 def _worst(asked: _Asked) -> Iterator[Block]:
     found = asked.figures.worst(asked.low_is_worst)
-    yield _extremes(asked, f"{asked.metric.metric}_worst", found, found.method, np.nan, False)
+    yield _extremes(asked, f"{asked.called}_worst", found, found.method, np.nan, False)
 
 
 def _against_best(asked: _Asked) -> Iterator[Block]:
     found, tally = asked.figures.against_best(asked.low_is_worst), asked.tally
-    yield block(tally, f"{asked.metric.metric}_against_best", asked.chosen, np.array(tally.groups, object), "best",
+    yield block(tally, f"{asked.called}_against_best", asked.chosen, np.array(tally.groups, object), "best",
                 found.value, found.low, found.high, asked.figures.n, asked.figures.k, found.method)  # fmt: skip
 
 

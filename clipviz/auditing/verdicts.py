@@ -11,7 +11,7 @@ import numpy as np
 
 from .claims import ALPHA, KEY, Figures, claimed
 from .competence import BARRED
-from .formats import base_of
+from .formats import base_of, kind_of
 from .placebo import COMPARED, beyond, harms, placebos, rivals
 from .sentences import found_sentence, missed_sentence, said, silent_sentence
 from .tally import WRITTEN
@@ -82,7 +82,7 @@ def verdicts(
             reason = TOO_FEW
         elif math.isnan(p_adjusted):
             reason = "nothing to test: a group has no picture, or no picture was given it"
-        elif p_adjusted < ALPHA and (level, name) in harmful and nonsense and base in COMPARED:
+        elif p_adjusted < ALPHA and (level, name) in harmful and nonsense and kind_of(base) in COMPARED:
             against = rivals(figures, nonsense, base, level, by, group, reference)
             reason = "" if pair is not None and beyond(pair, against) else PLACEBO
         state: Literal["found", "not found", "none"] = (
