@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..errors import SpecError, nearest
+from .formats import base_of, kind_of
 from .metric import METRICS
 
 if TYPE_CHECKING:
@@ -20,7 +21,6 @@ ENDINGS = {
     "against_best": "_against_best", "difference_adjusted": "_difference_adjusted",
 }  # fmt: skip
 SIDES = ("value", "ci_low", "ci_high")
-_FULL = {metric + ending: (metric, ending) for metric in METRICS for ending in ENDINGS.values()}
 _BOUND = re.compile(r"\s*(?P<path>.+?)\s*(?P<op><=|>=|<|>)\s*(?P<number>[-+0-9.eE]+)\s*(?P<percent>%?)\s*", re.S)
 _EXAMPLE = '"crime-related.race.gap.ci_low > 0.05"'
 
@@ -83,8 +83,7 @@ def parse_bound(text: str) -> Bound:
             f"The bound {text!r} does not name its side before {found['op']!r}: end the name with .value, .ci_low "
             f"(fails when it is shown) or .ci_high (fails unless it is shown to be safe), such as {_EXAMPLE}."
         )
-    known = [*ENDINGS, *_FULL]
-    places = [i for i, (part, quoted) in enumerate(parts[:-1]) if i and not quoted and part in known]
+    places = [i for i, (part, quoted) in enumerate(parts[:-1]) if i and _compares(part, quoted)]
     if not places or places[0] > 2:
         got = parts[min(2, len(parts) - 2)][0]
         raise SpecError(
@@ -93,7 +92,7 @@ def parse_bound(text: str) -> Bound:
         )
     at = places[0]
     word = parts[at][0]
-    metric, ending = ("", ENDINGS[word]) if word in ENDINGS else _FULL[word]
+    metric, ending = ("", ENDINGS[word]) if word in ENDINGS else _full(word)
     if word == "share":
         metric = "share"
     by = parts[1][0] if at == 2 else ""
@@ -127,21 +126,40 @@ def check_bound(bound: Bound, spec: AuditSpec) -> None:
 
 def computed(metrics: Iterable[Any]) -> list[str]:
     """The names that the table of a spec with these metrics can hold, in the spec's order."""
+    metrics = list(metrics)
+    several = len({metric.threshold for metric in metrics if metric.threshold is not None}) > 1
     found: dict[str, None] = {}
     for metric in metrics:
-        found[metric.metric] = None
-        for comparison in metric.compare:
-            found[f"{metric.metric}_{comparison.replace(' ', '_')}"] = None
-            if comparison == "difference":
-                found[f"{metric.metric}_difference_adjusted"] = None
+        bases = [f"skew@{k}" for k in metric.k] + [f"ndkl@{k}" for k in metric.k] or [metric.metric]
+        if metric.threshold is not None and several:
+            bases = [f"{metric.metric}@{metric.threshold:g}"]
+        for base in bases:
+            found[base] = None
+            for comparison in metric.compare if not metric.k else ():
+                found[f"{base}_{comparison.replace(' ', '_')}"] = None
+                if comparison == "difference":
+                    found[f"{base}_difference_adjusted"] = None
     return list(found)
+
+
+def _full(word: str) -> tuple[str, str]:
+    """A metric of the table -> the metric itself, with its threshold where it has one, and its comparison."""
+    metric = base_of(word)
+    return metric, word[len(metric) :]
+
+
+def _compares(word: str, quoted: bool) -> bool:
+    """Whether a part says what is compared; one with a threshold stands in quotes, for its point."""
+    metric, ending = _full(word)
+    in_full = kind_of(word) in (*METRICS, "ndkl") and ending in ENDINGS.values()
+    return in_full and "@" in metric if quoted else in_full or word in ENDINGS
 
 
 def _fits(bound: Bound, name: str) -> bool:
     """Whether the table's metric ``name`` is what ``bound`` asks for."""
     if bound.metric:
         return name == bound.metric + bound.ending
-    return name in METRICS if not bound.ending else any(name == metric + bound.ending for metric in METRICS)
+    return name == base_of(name) + bound.ending
 
 
 def _parts(path: str, text: str) -> list[tuple[str, bool]]:

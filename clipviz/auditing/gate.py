@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import SpecError, nearest
 from .bounds import Bound, parse_bound
-from .formats import figure, shown
-from .metric import METRICS
+from .formats import base_of, figure, shown
 from .tally import WRITTEN
 from .verdicts import barred_names
 
@@ -144,7 +143,7 @@ def _row(bound: Bound, table: pd.DataFrame) -> Any:
 
 def _bases(table: pd.DataFrame) -> list[str]:
     """The metrics of the table without their comparisons, in its order."""
-    return list(dict.fromkeys(m for name in table["metric"] for m in METRICS if name == m or name.startswith(m + "_")))
+    return list(dict.fromkeys(base_of(str(name)) for name in table["metric"]))
 
 
 def _subject(row: Any) -> str:

@@ -90,7 +90,7 @@ def wording_section(audit: Audit) -> Section | None:
         others = np.full((len(part), len(names)), np.nan)
         notes = []
         for i, (_, rows) in enumerate(part):
-            at = rows.set_index("wording")
+            at = rows.drop_duplicates("wording").set_index("wording")
             if WRITTEN in at.index:
                 first[i] = at.loc[WRITTEN, ["value", "ci_low", "ci_high"]].to_numpy(float)
             for j, name in enumerate(names):

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from clipviz import fonts
 from clipviz.errors import InputError
-from clipviz.plots.canvas import INK, QUIET, Canvas, fit
+from clipviz.plots.canvas import INK, PAPER, QUIET, Canvas, fit
 from clipviz.plots.parts import place
 
 _EDGE, _HEAD = 0.14, 0.3  # inches
@@ -87,6 +87,7 @@ def lined(
         if i in heads:
             said, _ = fit(heads[i], left - _EDGE + width + beside, 8.5, 1)
             figure.line(_EDGE, top + above[i], said, size=8.5, weight="bold", valign="center")
+            figure.texts[-1].set_bbox({"facecolor": PAPER, "edgecolor": "none", "pad": 1.2})  # over the axes' lines
         figure.line(left - 0.12, top + at[i], fit(name, wide, 8.5, 1)[0], size=8.5, align="right", valign="center")
         if notes and notes[i]:
             note, _ = fit(notes[i], beside - 0.1, 7.5, 1)

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from clipviz.auditing.bounds import check_bound, parse_bound
+from clipviz.auditing.bounds import check_bound, computed, parse_bound
+from clipviz.auditing.metric import Metric
 from clipviz.errors import SpecError
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -26,6 +27,8 @@ from handmade import make_spec
          ("Dr. Kim", "", "mean_probability", "_difference", "Male", "ci_low", "<=", -0.1)),
         ("x.age.worst.more than 70.5.ci_high > 1", ("x", "age", "", "_worst", "more than 70.5", "ci_high", ">", 1)),
         ("'a > 1'.gap.value > 2", ("a > 1", "", "", "_gap", "", "value", ">", 2)),
+        ("x.gender.'above_threshold@0.005_gap'.ci_low > 0",
+         ("x", "gender", "above_threshold@0.005", "_gap", "", "ci_low", ">", 0)),
         ("'gap'.race.gap.value > 2", ("gap", "race", "", "_gap", "", "value", ">", 2)),
     ],
 )  # fmt: skip
@@ -58,6 +61,15 @@ def test_a_bound_holds_where_its_comparison_is_true_and_never_for_what_is_undefi
         assert not bound.holds(math.nan)
     assert parse_bound("x.gap.ci_high > 0").wants_proof and parse_bound("x.worst.ci_low < 1").wants_proof
     assert not parse_bound("x.gap.ci_low > 0").wants_proof
+
+
+def test_every_threshold_and_depth_has_a_name() -> None:
+    above = [Metric("above_threshold", ("criminal",), threshold=one, compare=("gap",)) for one in (0.005, 0.04)]
+    assert computed(above) == ["above_threshold@0.005", "above_threshold@0.005_gap", "above_threshold@0.04",
+                               "above_threshold@0.04_gap"]  # fmt: skip
+    assert computed(above[:1]) == ["above_threshold", "above_threshold_gap"]
+    assert computed([Metric("skew", ("criminal",), k=(10,))]) == ["skew@10", "ndkl@10"]
+    assert parse_bound("'a person'.race.ndkl@10.value > 1").metric == "ndkl@10"
 
 
 @pytest.mark.parametrize(
