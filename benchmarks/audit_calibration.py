@@ -127,7 +127,7 @@ def asked(case: Case, repetitions: int, seed: int) -> list[tuple[str, Any]]:
             about = f"one gap of {100 * chosen.gap:.1f} points, {apart} against {size - apart}"
             found.append((about, planted(chosen, apart, case.gate)))
     for name, wide, _ in case.gaps:
-        found.append((f"one gap, {name}", planted(chosen._replace(gap=wide, donor="a person of kind 0"), 1)))
+        found.append((f"one gap, {name}", planted(chosen._replace(gap=wide, donors=("a person of kind 0",)), 1)))
     return found
 
 
@@ -192,6 +192,7 @@ def main() -> None:
     parser.add_argument("--docs", type=Path, default=Path("docs"))
     parser.add_argument("--out", type=Path, default=Path("out/audit_calibration"))
     parser.add_argument("--last-first", action="store_true", help="for a second process beside one that runs forward")
+    parser.add_argument("--done", action="store_true", help="write the tables of the worlds that are done")
     given = parser.parse_args()
     given.out.mkdir(parents=True, exist_ok=True)
     with warnings.catch_warnings():  # plain objects for texts, as before pandas 3: the same tables in half the time
@@ -203,11 +204,15 @@ def main() -> None:
     for number, case in reversed(every) if given.last_first else every:
         for place, (world, make) in enumerate(asked(case, given.repetitions, given.seed)):
             kept = given.out / f"{number}_{place}_{given.repetitions}_{given.seed}.json"
+            if given.done and not kept.exists():
+                continue
             if not kept.exists():
                 start = time.perf_counter()
                 result = make(given.seed + 100 * number + place)  # worlds that share no draw
-                write(kept, json.dumps({"result": result, "seconds": time.perf_counter() - start}))
+                write(kept, json.dumps({"world": world, "result": result, "seconds": time.perf_counter() - start}))
             known = json.loads(kept.read_text(encoding="utf-8"))
+            if known["world"] != world:
+                raise SystemExit(f"{kept} is of {known['world']!r} and not of {world!r}: remove it, and run again.")
             seconds += known["seconds"]
             rows += lines(case, world, known["result"], given.repetitions, given.seed)
             print(f"{case.name}: {world}: {known['seconds']:.0f} s")

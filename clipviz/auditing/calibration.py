@@ -61,7 +61,7 @@ def calibrate(
     if planted is None:
         found["left_out"].append("a planted gap: no label has room for one that would be found")
         return found
-    found["planted"] = planted._asdict()
+    found["planted"] = {**planted._asdict(), "donors": list(planted.donors)}
     found["gate"] = []
     size = len(even.sizes[planted.by][0])
     for apart in dict.fromkeys((1, size // 2)):

@@ -37,7 +37,7 @@ Sizes = dict[str, tuple[tuple[str, ...], Counts]]
 
 
 class Planted(NamedTuple):
-    """A gap in one claim: its ``label`` is given ``gap`` more often to some groups of ``by``, at the cost of ``donor``.
+    """A gap in one claim: some groups of ``by`` are given its ``label`` more often, by ``gap``, in place of ``donors``.
 
     ``name`` is that of the label itself, or of its category.
     """
@@ -50,7 +50,7 @@ class Planted(NamedTuple):
     reference: str
     gap: float
     label: str
-    donor: str
+    donors: tuple[str, ...]
 
     def met(self, one: Verdict) -> bool:
         """Whether a verdict is on this gap."""
@@ -82,18 +82,19 @@ class World:
         """The same world with a gap between ``apart`` groups and the others."""
         return dataclasses.replace(self, planting=what, apart=apart)
 
-    def taken_from(self, level: str, name: str, gap: float) -> tuple[str, str] | None:
-        """A label of this name or category, and the commonest harmless one of another category to give it ``gap``."""
+    def taken_from(self, level: str, name: str, gap: float) -> tuple[str, tuple[str, ...]] | None:
+        """A label of this name or category, and as few harmless ones as can give it ``gap``, of other categories first.
+
+        None where they cannot.
+        """
         for part, start in self._parts:
             own = [label for label in part.labels if name == (label.name if level == "label" else label.category)]
             rates = dict(zip(names_of(part.labels), self.rates[start:].tolist(), strict=False))
-            rooms = [
-                (not (label.category and label.category == own[0].category), rates[label.name], label.name)
-                for label in part.labels
-                if own and label not in own and label.role != "harmful" and rates[label.name] > gap * 1.01
-            ]
-            if rooms and sum(rates[label.name] for label in own) + gap < 0.95:
-                return own[0].name, max(rooms)[2]
+            others = [label for label in part.labels if own and label not in own and label.role != "harmful"]
+            others.sort(key=lambda label: (label.category == own[0].category != "", -rates[label.name]))
+            enough = np.cumsum([rates[label.name] for label in others]) > gap * 1.01
+            if enough.any() and sum(rates[label.name] for label in own) + gap < 0.95:
+                return own[0].name, tuple(label.name for label in others[: int(enough.argmax()) + 1])
         return None
 
     def reports(self, rng: np.random.Generator) -> Iterator[tuple[AuditSpec, list[Tally]]]:
@@ -209,7 +210,8 @@ class World:
         chosen = [free[(first + i) % len(free)] for i in range(self.apart)]
         moved = np.isin(block.codes[what.by], chosen)
         shares[moved, self.labels.index(what.label)] += what.gap
-        shares[moved, self.labels.index(what.donor)] -= what.gap
+        given = np.isin(np.array(self.labels, object), what.donors)
+        shares[np.ix_(moved, given)] *= 1 - what.gap / self.rates[given].sum()
         return shares
 
     def _tallies(

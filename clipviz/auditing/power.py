@@ -59,7 +59,7 @@ def power(spec: AuditSpec, table: pd.DataFrame) -> pd.DataFrame:
             gap = float(smallest_gap(rate, n, n0, alpha=alpha, power=POWER))
         else:
             continue
-        if (level, name) in harmful and nonsense and base in COMPARED and pair is not None:
+        if (level, name) in harmful and nonsense and kind_of(base) in COMPARED and pair is not None:
             against = rivals(figures, nonsense, base, level, by, group, reference)
             gap = max(gap, smallest_beyond(rate, n, pair[1].n, against, power=POWER))
         found.append((*claim, n, n0, rate, gap))

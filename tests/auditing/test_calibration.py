@@ -38,7 +38,7 @@ def spec(compare: str = "gap", columns: tuple[str, ...] = ("race", "gender"), **
 def test_a_world_has_the_rates_that_it_was_given() -> None:
     even, left = worlds(spec(), SIZES, RATES)
     assert left == ()
-    world = even.planted(Planted("share_gap", "label", "thief", "race", "B", "", 0.05, "thief", "man"), apart=2)
+    world = even.planted(Planted("share_gap", "label", "thief", "race", "B", "", 0.05, "thief", ("man",)), apart=2)
     random = np.random.default_rng(0)
     drawn = [next(world.reports(random))[1] for _ in range(200)]
     for i, tally in enumerate(drawn[0]):
@@ -61,7 +61,7 @@ def test_crossings_are_drawn_as_one_people() -> None:
     cells = {"A x F": 300, "A x M": 400, "B x F": 500, "B x M": 0, "C x F": 0, "C x M": 300}
     asked = spec(crossings=(("race", "gender"),))
     even, _ = worlds(asked, {**SIZES, "race x gender": cells}, RATES)
-    world = even.planted(Planted("share_gap", "label", "thief", "race", "A", "", 0.05, "thief", "man"), apart=1)
+    world = even.planted(Planted("share_gap", "label", "thief", "race", "A", "", 0.05, "thief", ("man",)), apart=1)
     tallies = {one.by: one for one in next(world.reports(np.random.default_rng(0)))[1] if one.wording == "as written"}
     crossed = tallies["race x gender"].hits
     assert (
@@ -90,7 +90,7 @@ def test_the_report_of_an_audit(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_gate_at_its_bound_is_seldom_broken_and_one_that_reads_the_value_often() -> None:
     even = worlds(spec(columns=("race",)), {"race": SIZES["race"]}, RATES)[0]
-    world = even.planted(Planted("share_gap", "label", "thief", "race", "A", "", 0.05, "thief", "man"), apart=1)
+    world = even.planted(Planted("share_gap", "label", "thief", "race", "A", "", 0.05, "thief", ("man",)), apart=1)
     low, high = boundary(world)
     assert (low.limit, low.side, high.side) == (pytest.approx(0.05), "ci_low", "ci_high")
     kept = run(world.spec, world, repetitions=40, seed=0, bounds=(low, high))["gate"]
