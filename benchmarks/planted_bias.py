@@ -67,11 +67,11 @@ def readable(faces: Path, val: Path) -> float:
     return float(p[women].mean() - p[~women].mean())
 
 
-def audited(model: Path, val: Path, **about: Any) -> list[Row]:
-    """The audit's two gaps, women minus men, in what is called nurse: a row each."""
+def audited(model: Path, val: Path, *, variants: bool = True, **about: Any) -> list[Row]:
+    """The audit's two gaps, women minus men, in what is called nurse: a row each; ``variants`` are other wordings."""
     loaded = clipviz.load(model)
     store = clipviz.embed(open_source(val, id="file"), model=loaded, out=model.parent / "val", progress=False)
-    audit = clipviz.audit(store, "nurse_doctor", model=loaded)
+    audit = clipviz.audit(store, "nurse_doctor", model=loaded, variants=variants, progress=False)
     rows = []
     for figure, metric in FIGURES.items():
         table = audit.table

@@ -37,7 +37,7 @@ def test_a_planted_bias_is_found(script, shared, tmp_path_factory):
     model = kept if kept.is_dir() else script.model_of(80, 0, tmp_path_factory.mktemp("bias"), faces, SAMPLES)
     assert clipviz.load(model).unseen("a photo of a nurse, a doctor") == []
     assert {"nurse", "doctor"} <= set(json.loads((model / "card.json").read_text(encoding="utf-8"))["training_classes"])
-    probability, argmax = script.audited(model, val)
+    probability, argmax = script.audited(model, val, variants=False)
     assert 0.1 < probability["ci_low"] < probability["gap"] < 0.6, "no more than was planted, and much of it"
     assert probability["verdict"] == argmax["verdict"] == "found" and argmax["ci_low"] > 0.3
     assert set(probability["words"].split("; ")) == {"seen in training"}
