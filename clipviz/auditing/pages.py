@@ -106,14 +106,15 @@ def _people(audit: Audit) -> Section:
     blocks: list[Block] = [
         Text("Shown because they were asked for. A picture here is an example behind a figure, not evidence of one.")
     ]
-    found = [one for one in audit.verdicts if one.state == "found"] or list(audit.verdicts)
+    # Nobody is shown beside a label that the model does not know, or in which no difference was found.
+    found = [one for one in audit.verdicts if one.state == "found"]
     for verdict in found[:_CLAIMS]:
         blocks.append(Text(verdict.sentence))
         for group in (verdict.group, verdict.reference):
             if group and group not in (REST, BEST):
                 blocks += _examples(audit, verdict, group)
     if not found:
-        blocks.append(Text("There is no headline comparison whose pictures could be shown."))
+        blocks.append(Text("No difference was found, so that no picture stands behind a verdict."))
     return Section("Pictures", *blocks)
 
 
@@ -123,8 +124,8 @@ def _examples(audit: Audit, verdict: Verdict, group: str) -> list[Block]:
         found = audit.examples(group=group, label=verdict.name, by=verdict.by, k=_EACH)
     except DataError as error:
         return [Text(f"{said(group)}: {error}")]
-    what = f"{said(group)}, given {said(verdict.name)}"
-    return [Picture(item.image, what, f"A picture labelled {what}") for item in found]
+    what = f"{said(group)}: the model's label was {said(verdict.name)}, which says nothing about the person"
+    return [Picture(item.image, what, f"A picture of the group {what}") for item in found]
 
 
 def _prompts(audit: Audit) -> Section:
