@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .calibration import calibrate
     from .comparing import AuditComparison
+    from .explaining import DecisionMaps, explain_decisions
     from .known_tables import celeba_table
     from .labels import Label
     from .metric import Metric
@@ -26,6 +27,7 @@ _HOMES = {
     "Audit": "result",
     "AuditComparison": "comparing",
     "AuditSpec": "spec",
+    "DecisionMaps": "explaining",
     "Label": "labels",
     "Metric": "metric",
     "Verdict": "verdicts",
@@ -33,12 +35,14 @@ _HOMES = {
     "audit": "verb",
     "calibrate": "calibration",
     "celeba_table": "known_tables",
+    "explain_decisions": "explaining",
 }
 
 __all__ = [
     "Audit",
     "AuditComparison",
     "AuditSpec",
+    "DecisionMaps",
     "Label",
     "Metric",
     "Verdict",
@@ -46,6 +50,7 @@ __all__ = [
     "audit",
     "calibrate",
     "celeba_table",
+    "explain_decisions",
 ]
 
 
