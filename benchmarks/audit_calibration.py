@@ -171,8 +171,8 @@ def page(rows: list[dict[str, Any]], command: str, seconds: float) -> str:
         "Clopper and Pearson's at 95 %. A false verdict is one on a claim that is truly nil, or on the wrong side; "
         "where a gap is planted, those elsewhere count. A gate at its bound has a true gap that equals it. Harm labels "
         "have to be beyond two nonsense words to be found, here as in an audit. The smallest gap of a world is what "
-        "`power` names for that audit at 80 %, by normal approximation: too wide where several groups are compared at once, "
-        "some points short of 80 % against one reference, most where a group has 30 pictures.", "",
+        "`power` names for that audit at 80 %, by normal approximation: too wide where several groups are compared at "
+        "once, some points short of 80 % against one reference, most where a group has 30 pictures.", "",
     ]  # fmt: skip
     for audit in dict.fromkeys(row["audit"] for row in rows):
         text += [f"## {audit}", "", "| world | quantity | share | 95 % limits | promised | holds |",
