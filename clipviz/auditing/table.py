@@ -69,8 +69,9 @@ def compared(spec: AuditSpec, tally: Tally) -> Iterator[tuple[Metric, str, list[
         wanted = set(spec.of(metric))
         chosen = [i for i, pair in enumerate(pairs) if tally.control or pair in wanted]
         for comparison in metric.compare:
-            here = [i for i in chosen if i not in done.setdefault(comparison, set())]
-            done[comparison].update(here)
+            before = done.setdefault(comparison, set())
+            here = [i for i in chosen if i not in before]
+            before.update(here)
             if here:
                 yield metric, comparison, here
 
