@@ -13,9 +13,7 @@ from .. import stats
 from ..stats.clustered import ClusteredShare
 from .counted import quotient
 from .figures import Compared, Extremes, Tested
-from .tally import Counts, Floats, Persons, Tally
-
-TOO_FEW = "too few people to say"
+from .tally import TOO_FEW, Counts, Floats, Persons, Tally
 
 
 @dataclass(frozen=True, eq=False)

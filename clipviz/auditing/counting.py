@@ -80,3 +80,13 @@ def person_moments(values: Floats, codes: Counts, person: Counts, groups: int) -
             spread = np.bincount(group, apart, minlength=groups) / pictures**2 * persons / (persons - 1)
             variances[k] = np.where(persons > 1, spread * persons, np.nan)
     return means, variances, persons
+
+
+def of_persons(pull: Floats, codes: Counts, person: Counts, groups: int) -> tuple[Floats, Counts]:
+    """The variance [groups] of figures that each picture moves by ``pull`` [N], between persons, and their number."""
+    pairs, place = np.unique(person * groups + codes, return_inverse=True)
+    group = pairs % groups
+    persons = np.bincount(group, minlength=groups)
+    squares = np.bincount(group, np.bincount(place, pull, minlength=len(pairs)) ** 2, minlength=groups)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(persons > 1, squares * persons / (persons - 1), np.nan), persons

@@ -179,13 +179,14 @@ def _right(pictures: Pictures, metric: Metric, may_lack: bool = False) -> tuple[
 def _balanced(pictures: Pictures, grouping: Grouping, spec: AuditSpec, metric: Metric) -> Tally:
     """The mean over the true labels that a group has of the share that is labelled right, as means.
 
-    Its variance is that of the shares, by Laplace's rule, so that it is not 0 where all of a few pictures are right.
+    Its variance is that of the shares, by Laplace's rule, so that it is not 0 where all of a few pictures are right; or
+    that between persons, where they have several pictures and it is larger.
     """
     names = spec.of(metric)
     truth, _ = _right(pictures, metric)
     labels, codes, groups = pictures.scored.wording.labels, np.asarray(grouping.codes, np.int64), len(grouping.names)
     categories = categories_of(labels)
-    n = np.zeros((len(names), groups), np.int64)
+    n, persons = (np.zeros((len(names), groups), np.int64) for _ in range(2))
     means, variances = (np.full((len(names), groups), np.nan) for _ in range(2))
     for row, (level, _) in enumerate(names):
         hit, asked = _right_answers(pictures, truth, level)
@@ -204,8 +205,15 @@ def _balanced(pictures: Pictures, grouping: Grouping, spec: AuditSpec, metric: M
             means[row] = np.where(there, recall, 0).sum(axis=0) / count
             spread = np.where(there, smooth * (1 - smooth) / total, 0).sum(axis=0) / count**2
             variances[row] = np.where(count > 0, spread * n[row], np.nan)
+            if pictures.person is not None:
+                person = pictures.person[own >= 0]
+                at = right[own >= 0], own[own >= 0]
+                pull = (hit[own >= 0] - recall[at]) / total[at] / count[at[1]]  # of a picture on its group's mean
+                errors, persons[row] = counting.of_persons(pull, at[1], person, groups)
+                variances[row] = np.where(count > 0, np.fmax(spread, errors) * persons[row], np.nan)
     nothing = np.zeros(means.shape, np.int64)
-    return _tally(pictures, grouping, metric, names, nothing, n, means=means, variances=variances)
+    about = {"n": n} if pictures.person is None else {"n": persons, "of_pictures": n}
+    return _tally(pictures, grouping, metric, names, nothing, means=means, variances=variances, **about)
 
 
 METRICS: dict[str, Callable[[Pictures, AuditSpec, Metric], Found]] = {

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from .wordings import Wording
 
+TOO_FEW = "too few people to say"
 WRITTEN = "as written"  # the name of the wording that the verdicts are on
 LEVELS = ("label", "category", "overall")
 Floats = NDArray[np.float64]
@@ -53,7 +54,8 @@ class Tally:
     ``wording`` is the name of the wording, ``by`` that of the grouping, ``groups`` its G groups. ``names`` are K
     labels, then categories, or (of accuracies) the whole set, with their ``levels``. ``hits`` [K, G] of ``n``
     pictures, [G], or [K, G] where it differs from name to name. Means (of probabilities, of margins) have ``means``
-    and ``variances`` [K, G] in place of hits, which are 0. ``control`` marks placebo and neutral labels, on which
+    and ``variances`` [K, G] in place of hits, which are 0; where persons have several pictures ``n`` counts persons and
+    ``of_pictures`` their pictures. ``control`` marks placebo and neutral labels, on which
     there is no verdict.
 
     >>> Tally("as written", "gender", ("Female", "Male"), ("nurse", "doctor"), ("label", "label"),
@@ -74,6 +76,7 @@ class Tally:
     persons: Persons | None = None
     control: bool = False
     threshold: float | None = None
+    of_pictures: Counts | None = None
 
     @property
     def totals(self) -> Counts:

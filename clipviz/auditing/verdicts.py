@@ -14,7 +14,7 @@ from .competence import BARRED
 from .formats import base_of, kind_of
 from .placebo import COMPARED, beyond, harms, placebos, rivals
 from .sentences import found_sentence, missed_sentence, said, silent_sentence
-from .tally import WRITTEN
+from .tally import TOO_FEW, WRITTEN
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from .spec import AuditSpec
 
 PLACEBO = "the gap is not beyond that of nonsense words"
-TOO_FEW = "too few people to say"
 
 
 @dataclass(frozen=True)

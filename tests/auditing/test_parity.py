@@ -20,6 +20,7 @@ from scenes import scene, spec_of
 SPEC = spec_of(
     {"metric": "share", "of": ["thief"], "compare": ["difference", "ratio", "gap"], "headline": True},
     {"metric": "mean_probability", "of": ["thief"], "compare": ["difference", "gap"]},
+    {"metric": "margin", "of": ["thief"], "compare": ["difference"]},
     reference={"column": "a"},
 )
 
@@ -47,7 +48,7 @@ def test_a_share_has_the_limits_of_statsmodels(case) -> None:
 
 
 def test_a_difference_is_square_and_add_of_those_limits_and_chi_squared_is_scipys(case) -> None:
-    table, (counts, _) = case
+    table, (counts, *_) = case
     a, b = row(table, "share", "a"), row(table, "share", "b")
     found = row(table, "share_difference", "b")
     assert found["value"] == pytest.approx(b["value"] - a["value"])
@@ -77,14 +78,25 @@ def test_means_have_the_limits_and_the_test_of_scipy(case) -> None:
     chances = np.exp(logits - logits.max(axis=1, keepdims=True))
     chances = (chances / chances.sum(axis=1, keepdims=True))[:, 2]
     a, b = chances[grouping.codes == 0], chances[grouping.codes == 1]
-    theirs = scipy_stats.ttest_ind(b, a, equal_var=False)
+    # with the one event that was not seen: the variance of one value more, at the far end of 0 to 1
+    devs = [np.std(np.append(x, 1.0 if x.mean() < 0.5 else 0.0), ddof=1) for x in (b, a)]
+    theirs = scipy_stats.ttest_ind_from_stats(b.mean(), devs[0], len(b), a.mean(), devs[1], len(a), equal_var=False)
     found = row(table, "mean_probability_difference", "b")
     assert found["p"] == pytest.approx(theirs.pvalue)
-    limits = theirs.confidence_interval()
-    assert (found["ci_low"], found["ci_high"]) == pytest.approx((limits.low, limits.high))
+    parts = [dev**2 / len(x) for dev, x in zip(devs, (b, a), strict=True)]
+    freedom = sum(parts) ** 2 / (parts[0] ** 2 / (len(b) - 1) + parts[1] ** 2 / (len(a) - 1))
+    half = scipy_stats.t.ppf(0.975, freedom) * np.sqrt(sum(parts))
+    assert (found["ci_low"], found["ci_high"]) == pytest.approx((found["value"] - half, found["value"] + half))
     own = row(table, "mean_probability", "b")
-    t = scipy_stats.t.interval(0.95, len(b) - 1, b.mean(), scipy_stats.sem(b))
+    t = scipy_stats.t.interval(0.95, len(b) - 1, b.mean(), devs[0] / np.sqrt(len(b)))
     assert (own["ci_low"], own["ci_high"]) == pytest.approx(t)
+    margins = row(table, "margin_difference", "b")  # which have no ends, and scipy's test as it is
+    cosines = scored.cosines.astype(float)
+    lead = cosines[:, 2] - np.delete(cosines, 2, axis=1).max(axis=1)
+    theirs = scipy_stats.ttest_ind(lead[grouping.codes == 1], lead[grouping.codes == 0], equal_var=False)
+    limits = theirs.confidence_interval()
+    assert margins["p"] == pytest.approx(theirs.pvalue)
+    assert (margins["ci_low"], margins["ci_high"]) == pytest.approx((limits.low, limits.high))
 
 
 # ---- the paper's tables that are arithmetic on its own figures and on FairFace's counts
