@@ -62,12 +62,12 @@ class Averaged:
         return np.full(self.value.shape, np.nan)
 
     def limits(self) -> Compared:
-        low, high = stats.mean_limits(self.value, self.variance, self.counts, level=self.level)
+        low, high = self._inside(*stats.mean_limits(self.value, self.variance, self.counts, level=self.level), 0)
         return Compared(self.value, low, high, self._said("Student's t", self.enough))
 
     def differences(self, groups: Sequence[int], reference: int | None) -> Compared:
         one, other = self._pairs(groups, reference)
-        low, high = stats.mean_difference_limits(*one, *other, level=self.level)
+        low, high = self._inside(*stats.mean_difference_limits(*one, *other, level=self.level), -1)
         return Compared(one[0] - other[0], low, high, self._said("Welch's t", self._enough(groups, reference)))
 
     def ratios(self, groups: Sequence[int], reference: int | None) -> None:
@@ -76,7 +76,8 @@ class Averaged:
     def gap(self) -> Extremes:
         found = stats.mean_gap_limits(self.value, self.variance, self.counts, level=self.level)
         method = self._said("simultaneous Welch's t", self._all_enough)
-        return Extremes(found.value, found.low, found.high, found.top, found.bottom, method)
+        low, high = self._inside(found.low, found.high, 0)
+        return Extremes(found.value, low, high, found.top, found.bottom, method)
 
     def worst(self, low_is_worst: bool) -> Extremes:
         sign = -1.0 if low_is_worst else 1.0
@@ -90,6 +91,7 @@ class Averaged:
         group = np.where(there.any(axis=1), np.where(there, sign * self.value, -np.inf).argmax(axis=1), -1)
         found = [np.where(group < 0, np.nan, sign * np.fmax.reduce(x, axis=1)) for x in (sign * self.value, low, high)]
         value, low, high = found if sign > 0 else (found[0], found[2], found[1])
+        low, high = self._inside(low, high, 0)
         method = self._said("simultaneous Student's t", self._all_enough)
         return Extremes(value, low, high, group, np.full(len(group), -1), method)
 
@@ -109,6 +111,7 @@ class Averaged:
         distance = value - np.fmin.reduce(value, axis=1, keepdims=True)
         lost = ~np.isfinite(value)
         low, high = (np.where(lost, np.nan, np.maximum(x, 0)) for x in (low, high))
+        low, high = self._inside(low, high, 0)
         return Compared(distance, low, high, self._said("simultaneous Welch's t", self.enough))
 
     def pair_test(self, groups: Sequence[int], reference: int | None, draws: int, seed: int) -> Tested:
@@ -160,6 +163,10 @@ class Averaged:
     @property
     def _all_enough(self) -> Any:
         return (self.enough | (self.counts == 0)).all(axis=1)
+
+    def _inside(self, low: Floats, high: Floats, least: float) -> tuple[Floats, Floats]:
+        """Limits of what lies from ``least`` to 1, where the values are bounded."""
+        return (np.maximum(low, least), np.minimum(high, 1)) if self.bounded else (low, high)
 
     def _said(self, method: str, enough: Any) -> Any:
         if self.bounded:

@@ -106,14 +106,15 @@ def _tally(pictures: Pictures, grouping: Grouping, metric: Metric, names: Names,
 
 
 def _averaged(pictures: Pictures, grouping: Grouping, metric: Metric, names: Names, values: Floats) -> Tally:
-    codes, groups = np.asarray(grouping.codes, np.int64), len(grouping.names)
+    codes, groups, shown = np.asarray(grouping.codes, np.int64), len(grouping.names), None
     if pictures.person is None:
         means, variances = counting.moments(values, codes, groups)
         n = counting.sizes(codes, groups)
     else:
         means, variances, n = counting.person_moments(values, codes, pictures.person, groups)
+        shown = counting.sizes(codes, groups)
     nothing = np.zeros(means.shape, np.int64)
-    return _tally(pictures, grouping, metric, names, nothing, n, means=means, variances=variances)
+    return _tally(pictures, grouping, metric, names, nothing, n, means=means, variances=variances, of_pictures=shown)
 
 
 def _share(pictures: Pictures, spec: AuditSpec, metric: Metric) -> Found:

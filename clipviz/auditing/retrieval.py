@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from .groups import Grouping
     from .spec import AuditSpec
 
+NOT_BY_PERSONS = "no test of rankings where persons have several pictures"
 _ROOM = 4_000_000  # numbers that random rankings hold at once
 
 Floats = NDArray[np.float64]
@@ -156,7 +157,8 @@ def desired_shares(spec: AuditSpec, by: str, groups: Sequence[str], gallery: Arr
 
 def retrieval_rows(
     spec: AuditSpec, names: Sequence[str], cosines: NDArray[np.float32], groupings: Sequence[Grouping],
-    ks: Sequence[int], *, variant: str, headline: bool = True,
+    ks: Sequence[int], *, variant: str, headline: bool = True, tested: bool = True, persons: bool = False,
+    draws: int = 0,
 ) -> pd.DataFrame:  # fmt: skip
     """The table's rows of rankings: for each query, grouping and k, "skew@k" and "ndkl@k", and what random ones have.
 
@@ -169,7 +171,7 @@ def retrieval_rows(
 
     from .table import COLUMNS
 
-    base, rankings = spec.retrieval.log_base, spec.retrieval.rankings
+    base, rankings = spec.retrieval.log_base, max(spec.retrieval.rankings, draws)
     nan, found = math.nan, []
     most = min(max(ks), len(cosines))
     for grouping in groupings:
@@ -184,8 +186,9 @@ def retrieval_rows(
                     continue
                 top = order[:k]
                 measured = skewness(top, gallery, wanted, base=base, rankings=rankings, seed=spec.seed)
-                how = (f"top {k} of {len(codes)}, desired: {called}, logarithm to base {base:.6g}; permutation "
-                       f"({rankings:,} rankings)")  # fmt: skip
+                how = f"top {k} of {len(codes)}, desired: {called}, logarithm to base {base:.6g}; "
+                how += f"{NOT_BY_PERSONS}, " if persons else ""
+                how += f"permutation ({rankings:,} rankings)" if tested and not persons else f"{rankings:,} rankings"
                 share = np.bincount(top, minlength=len(gallery)) / k
                 with np.errstate(divide="ignore", invalid="ignore"):
                     leading = grouping.names[int(np.nanargmax(np.where(wanted > 0, share / wanted, -1)))]
@@ -193,8 +196,9 @@ def retrieval_rows(
                     one = measured[key]
                     about = ("label", grouping.by, name, group, "", variant)
                     n = (len(codes), k)
+                    p = one.p if tested and not persons else nan
                     found += [
-                        (metric, *about, one.value, nan, nan, *n, one.p, nan, nan, how, headline and key == "max_skew"),
+                        (metric, *about, one.value, nan, nan, *n, p, nan, nan, how, headline and key == "max_skew"),
                         (f"{metric}_random", *about, one.random, nan, one.high, *n, nan, nan, nan, how, False),
                         (f"{metric}_excess", *about, one.excess, nan, nan, *n, nan, nan, nan, how, False),
                     ]

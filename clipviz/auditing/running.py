@@ -27,7 +27,7 @@ from .result import Audit
 from .scoring import score
 from .spread import spread
 from .sweep import at_sides, smaller
-from .table import COLUMNS, NUMBERS, claims_in, rows
+from .table import COLUMNS, NUMBERS, PER_TEST, claims_in, rows
 from .tally import WRITTEN, Counts, Scored, Tally
 from .tokens import check_tokens
 from .verdicts import verdicts
@@ -82,8 +82,8 @@ def run(
         notes += _ties(scored)
         right = Right.of(part, frame)
         parts.append(Part(part, scored, tuple(tallies_of(part, scored, groups, right, person)), right))
-    tests = sum(claims_in(part.spec, part.tallies) for part in parts)
-    tables = [_rows_of(part, groups, tests) for part in parts]
+    tests = sum(claims_in(part.spec, part.tallies) + _claims_of_rankings(part, groups) for part in parts)
+    tables = [_rows_of(part, groups, tests, person) for part in parts]
     ends = np.cumsum([0, *map(len, tables)])
     table = adjusted(pd.concat(tables, ignore_index=True))
     words = [competence(part.spec, model, frame, part.written.cosines) for part in parts]
@@ -184,16 +184,27 @@ def composition_rows(made: pd.DataFrame) -> pd.DataFrame:
     return pd.concat(found, ignore_index=True).astype(dict.fromkeys(NUMBERS, float) | {"headline": bool})
 
 
-def _rows_of(part: Part, groups: Sequence[Grouping], tests: int) -> pd.DataFrame:
+def _rows_of(part: Part, groups: Sequence[Grouping], tests: int, person: Counts | None) -> pd.DataFrame:
     import pandas as pd
 
     found = [rows(part.spec, part.tallies, tests=tests)] if part.tallies else []
-    found += [one for one in _ranked(part, groups) if len(one)]
+    found += [one for one in _ranked(part, groups, tests, person) if len(one)]
     return pd.concat(found, ignore_index=True) if found else rows(part.spec, ())
 
 
-def _ranked(part: Part, groups: Sequence[Grouping]) -> Iterator[pd.DataFrame]:
-    """The rows of rankings and of associations, where the spec asks for them."""
+def _claims_of_rankings(part: Part, groups: Sequence[Grouping]) -> int:
+    """How many claims its rankings and associations make, at most."""
+    found = 0
+    for metric in part.spec.metrics:
+        if metric.headline and metric.metric == "skew":
+            found += len(part.spec.of(metric)) * len(groups) * len(metric.k)
+        elif metric.headline and metric.metric == "association":
+            found += sum(max(1, len(one.names) - (len(one.names) == 2)) for one in groups)
+    return found
+
+
+def _ranked(part: Part, groups: Sequence[Grouping], tests: int, person: Counts | None) -> Iterator[pd.DataFrame]:
+    """The rows of rankings and of associations, where the spec asks for them; tested as written alone."""
     from .association import association_rows
     from .retrieval import retrieval_rows
 
@@ -203,23 +214,24 @@ def _ranked(part: Part, groups: Sequence[Grouping]) -> Iterator[pd.DataFrame]:
             wording, headline = scored.wording, metric.headline and scored.wording.name == WRITTEN
             if wording.control or not wording.bears_on(metric.metric):
                 continue
-            names = [label.name for label in wording.labels]
+            names, written = [label.name for label in wording.labels], wording.name == WRITTEN
             if metric.metric == "skew":
                 asked = {name for _, name in spec.of(metric)}
                 places = [i for i, name in enumerate(names) if name in asked]
                 cosines = scored.cosines[:, places]
-                yield retrieval_rows(spec, [names[i] for i in places], cosines, groups, metric.k, variant=wording.name,
-                                     headline=headline)  # fmt: skip
+                yield retrieval_rows(
+                    spec, [names[i] for i in places], cosines, groups, metric.k, variant=wording.name,
+                    headline=headline, tested=written, persons=person is not None, draws=PER_TEST * tests,
+                )  # fmt: skip
             if metric.metric == "association":
                 sides = [[i for i, one in enumerate(wording.labels) if side in (one.name, one.category)]
                          for side in metric.of]  # fmt: skip
                 if all(sides):
                     first, second = (scored.cosines[:, side].mean(axis=1, dtype=np.float64) for side in sides)
                     ((level, name),) = spec.of(metric)
-                    written = wording.name == WRITTEN
                     found = association_rows(
                         spec, name, first - second, groups, variant=wording.name, headline=headline,
-                        permutations=10_000 if written else 1,
+                        permutations=max(10_000, PER_TEST * tests) if written else 1, person=person,
                     ).assign(level=level)  # fmt: skip
                     # as in the rest of the table, other wordings are not tested
                     yield found if written else found.assign(p=np.nan, method=found["method"].str.split(";").str[0])

@@ -56,6 +56,11 @@ def found_sentence(
         often = "more often" if up else "less often"
         what = f"is {'labelled' if base == 'share' else 'given'} {_quoted(level, name)}{_threshold(base)}"
         text = f"{said(group)} {what} {_number(size, share)}{unit} {often} than {_other(reference)} ({brackets})"
+    elif not reference and kind_of(base) == "skew":
+        text = (
+            f"among the first {base.partition('@')[2]} for {_quoted(level, name)}, {said(group)} stands farthest above "
+            f"its desired share, and farther than chance puts it: the skew is {_number(value, share)}"
+        )
     elif not reference:
         text = f"{_noun(base, level, name)} of {said(group)} is {_number(value, share)} ({interval})"
     else:
@@ -115,7 +120,9 @@ def _quoted(level: str, name: str) -> str:
 
 def _noun(base: str, level: str, name: str) -> str:
     noun = _NOUNS.get(base, f"the {base.replace('_', ' ')}")
-    return noun if level == "overall" else f"{noun} of {_quoted(level, name)}"
+    if level == "overall":
+        return noun if name in ("", "all", "overall", "all labels") else f"{noun} of {said(name)}"
+    return f"{noun} of {_quoted(level, name)}"
 
 
 def _other(reference: str) -> str:
@@ -135,4 +142,4 @@ def _number(value: float, share: bool) -> str:
 
 def _upper(text: str) -> str:
     """The first letter of a sentence of ours; a group's name keeps its own."""
-    return text[0].upper() + text[1:] if text.startswith(("the ", "no ")) else text
+    return text[0].upper() + text[1:] if text.startswith(("the ", "no ", "among ")) else text

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,7 +34,8 @@ def spread(
 
     A gap is looked up as the pair of groups that were highest and lowest in the written wording. ``ci_low`` and
     ``ci_high`` are at 95 %, ``corrected_low`` and ``corrected_high`` hold for all claims at once; ``keeps_sign`` says
-    whether the 95 % interval lies off zero on the side of the written figure. ``sd`` is the standard deviation over
+    whether the 95 % interval lies off zero on the side of the written figure, or of a ranking, whether the same group
+    leads and is beyond 95 % of random rankings. ``sd`` is the standard deviation over
     wordings, ``noise`` what of it sampling alone would give, paired over the same pictures, and ``sd_net`` the rest:
     sqrt(sd^2 - noise^2), not below 0. Both are known for shares, where ``scored`` and ``groupings`` are given and
     every picture counts for itself. Controls are no wordings, and a wording without a label has no row of it.
@@ -46,23 +47,32 @@ def spread(
         name for name in dict.fromkeys(table["variant"].tolist()) if not (name in asked and asked[name].control)
     ]
     claims = list(zip(*(table.loc[claimed(table), name].tolist() for name in KEY), strict=True))
-    figures, compared = Figures.of(table), _comparisons(table)
+    figures, compared, leads = Figures.of(table), _comparisons(table), _leads(table)
     level = corrected_level(table)
     found: list[tuple[Any, ...]] = []  # (claim, wording, row or None)
     pairs: list[tuple[Figure, Figure]] = []
+    stays: list[bool | None] = []  # what is known beforehand of whether it stays
     for claim in claims:
         metric, at_level, by, name, group, reference = claim
         for wording in wordings:
             if wording in asked and not asked[wording].bears_on(metric):
+                continue
+            lead = leads.get((metric, at_level, by, name, wording))
+            if lead is not None:  # of a ranking, in which another group may lead
+                found.append((claim, wording))
+                pairs.append((Figure(lead.value, np.nan, np.nan, np.nan, np.nan), _NOTHING))
+                stays.append(lead.group == group and lead.value > lead.high)
                 continue
             pair = figures.pair(base_of(metric), at_level, by, name, group, reference, wording)
             direct = compared.get((*claim, wording))
             if pair is not None:
                 found.append((claim, wording))
                 pairs.append(pair)
+                stays.append(None)
             elif direct is not None and np.isfinite(direct.value):
                 found.append((claim, wording))  # a mean against the rest, or a figure alone: its own limits
                 pairs.append((direct, _NOTHING))
+                stays.append(None)
     value, low, high = pair_limits(pairs, level=0.95)
     _, corrected_low, corrected_high = pair_limits(pairs, level=level)
     place: dict[tuple[Any, ...], list[int]] = {}
@@ -74,7 +84,8 @@ def spread(
     for claim, rows in place.items():
         written = [i for i in rows if found[i][1] == WRITTEN]
         up = value[written[0]] >= 0 if written else True
-        keeps[rows] = low[rows] > 0 if up else high[rows] < 0
+        off = low[rows] > 0 if up else high[rows] < 0
+        keeps[rows] = [bool(there if stays[i] is None else stays[i]) for i, there in zip(rows, off, strict=True)]
         sds[:, rows] = np.reshape(_net(value[rows], noises.get(claim, len(rows))), (3, 1))
     table_of = {name: [claim[i] for claim, _ in found] for i, name in enumerate(KEY)}
     numbers = (value, low, high, corrected_low, corrected_high, keeps, *sds)
@@ -125,6 +136,27 @@ def _comparisons(table: pd.DataFrame) -> dict[tuple[Any, ...], Figure]:
         key: Figure(row[0], row[1], row[2], np.nan, np.nan)
         for metric, key, row in zip(metrics, keys, numbers, strict=True)
         if base_of(metric) != metric or not key[5]
+    }
+
+
+class _Lead(NamedTuple):
+    """The skew of one ranking: who leads, how far, and what 95 % of random rankings stay below."""
+
+    group: str
+    value: float
+    high: float
+
+
+def _leads(table: pd.DataFrame) -> dict[tuple[str, ...], _Lead]:
+    """The skews in a table, by (metric, level, by, name, variant)."""
+    columns = ("metric", "level", "by", "name", "variant", "group", "value", "ci_high")
+    skews = table[table["metric"].str.startswith("skew@")]
+    rows = list(zip(*(skews[name].tolist() for name in columns), strict=True))
+    high = {(*row[:5],): row[7] for row in rows if row[0].endswith("_random")}
+    return {
+        (*row[:5],): _Lead(row[5], row[6], high.get((f"{row[0]}_random", *row[1:5]), np.inf))
+        for row in rows
+        if "_" not in row[0]
     }
 
 

@@ -13,6 +13,7 @@ from .claims import ALPHA, KEY, Figures, claimed
 from .competence import BARRED
 from .formats import base_of, kind_of
 from .placebo import COMPARED, beyond, harms, placebos, rivals
+from .retrieval import NOT_BY_PERSONS
 from .sentences import found_sentence, missed_sentence, said, silent_sentence
 from .tally import TOO_FEW, WRITTEN
 
@@ -79,6 +80,8 @@ def verdicts(
             reason = unknown[level, name]
         elif "too few" in str(method):
             reason = TOO_FEW
+        elif NOT_BY_PERSONS in str(method):
+            reason = NOT_BY_PERSONS
         elif math.isnan(p_adjusted):
             reason = "nothing to test: a group has no picture, or no picture was given it"
         elif p_adjusted < ALPHA and (level, name) in harmful and nonsense and kind_of(base) in COMPARED:

@@ -82,3 +82,18 @@ def test_rows_follow_the_reference() -> None:
         expected = slow_effect(values[inside].tolist(), (codes[inside] == 0).tolist())
         assert table["value"].iloc[0] == pytest.approx(expected)
         assert table["ci_low"].iloc[0] > 0 and table["p"].iloc[0] == 1 / 1000
+
+
+def test_whole_persons_are_moved() -> None:
+    random = np.random.default_rng(3)
+    person = np.repeat(np.arange(60), 10)  # ten pictures each, all but the same
+    first = person < 30
+    p, naive = [], []
+    for i in range(150):
+        values = random.normal(size=60)[person] + 0.1 * random.normal(size=600)
+        p.append(association(values, first, permutations=199, seed=i, person=person).p)
+        naive.append(association(values, first, permutations=199, seed=i).p)
+    assert np.mean(np.array(p) <= 0.05) <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / 150)
+    assert np.mean(np.array(naive) <= 0.05) > 0.4  # which pictures that count for themselves would not hold
+    few = association(random.normal(size=600), person < 15, permutations=199, person=person)
+    assert math.isnan(few.p) and "too few people" in few.test and few.low < few.effect < few.high

@@ -11,8 +11,10 @@ from fairlearn import metrics as fair
 from scipy.special import softmax
 from sklearn.metrics import accuracy_score, balanced_accuracy_score
 
+from clipviz.auditing.groups import Grouping
 from clipviz.auditing.metrics import Pictures, tally
 from clipviz.auditing.table import rows
+from clipviz.auditing.tally import Scored
 from clipviz.errors import SpecError
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -133,3 +135,19 @@ def test_the_gap_is_that_of_a_loop_over_all_pairs(case) -> None:
         widest = max(((each[a] - each[b], a, b) for a in each for b in each), key=lambda one: one[0])
         (gap,) = value(table, f"{metric}_gap", name).to_dict("records")
         assert (gap["value"], gap["group"], gap["reference"]) == (pytest.approx(widest[0]), *widest[1:])
+
+
+def test_balanced_accuracy_of_persons_is_no_surer_for_copies_of_their_pictures() -> None:
+    scored, grouping, truth = scene(600)
+    copies = np.tile(np.arange(600), 5)
+    wide = Grouping(grouping.by, grouping.names, grouping.codes[copies])
+    many = Scored(scored.wording, scored.cosines[copies], scored.decision[copies], scored.scale)
+    found = []
+    for one, group, right, person in ((scored, grouping, truth, None), (many, wide, truth[copies], copies)):
+        masks = np.eye(4, dtype=bool)[right]
+        pictures = Pictures(one, masks, np.ones_like(masks), person)
+        counts = tally(pictures, group, SPEC, next(m for m in SPEC.metrics if m.metric == "balanced_accuracy"))
+        assert counts.means is not None and counts.variances is not None
+        found.append((counts.means, np.sqrt(counts.variances / counts.n)))
+    assert found[0][0] == pytest.approx(found[1][0])
+    assert found[0][1] == pytest.approx(found[1][1], rel=0.05)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from clipviz.auditing.claims import adjusted, corrected_level
@@ -11,10 +12,12 @@ from clipviz.auditing.labels import Label
 from clipviz.auditing.metric import Metric
 from clipviz.auditing.metrics import Pictures, tally
 from clipviz.auditing.parts import Groups
+from clipviz.auditing.retrieval import retrieval_rows
 from clipviz.auditing.spec import AuditSpec
 from clipviz.auditing.spread import spread, summary
 from clipviz.auditing.table import rows
 from clipviz.auditing.tally import Scored
+from clipviz.auditing.verdicts import verdicts
 from clipviz.auditing.wordings import WRITTEN, Wording
 from clipviz.stats import difference_limits
 
@@ -135,3 +138,28 @@ def test_persons_and_tables_alone_have_no_noise() -> None:
     assert spread(asked, table_of(spec(), every), every, [GROUP])["sd_net"].isna().all()
     assert spread(spec(), table_of(spec(), every))["sd_net"].isna().all()
     assert spread(spec(), table_of(spec(), every))["sd"].notna().all()
+
+
+def test_a_ranking_stays_where_the_same_group_leads_beyond_chance() -> None:
+    skew = Metric("skew", ("a",), compare=(), headline=True, k=(100,))
+    asked = AuditSpec(name="x", labels=(Label("a", "neutral"),), metrics=(skew,), groups=Groups(columns=("race",)))
+    codes = np.repeat([0, 1, 2], 300)
+
+    def table_of_leads(*leads: int | None) -> pd.DataFrame:
+        parts = []
+        for w, lead in enumerate(leads):
+            cosines = np.random.default_rng(w).normal(size=(900, 1)) + 2.0 * (codes == lead)[:, None]
+            grouping, name = Grouping("race", ("A", "B", "C"), codes), WRITTEN if w == 0 else f"w{w}"
+            parts.append(retrieval_rows(asked, ["a"], cosines.astype(np.float32), [grouping], [100], variant=name,
+                                        headline=w == 0, tested=w == 0, draws=400))  # fmt: skip
+        table = adjusted(pd.concat(parts, ignore_index=True))
+        assert table.loc[table["variant"] != WRITTEN, "p"].isna().all()
+        return table
+
+    for leads, stays in (((0, 0, 0, None), [True, True, True, False]), ((0, 1, 2, 1), [True, False, False, False])):
+        table = table_of_leads(*leads)
+        found = spread(asked, table)
+        assert found["keeps_sign"].tolist() == stays
+        (verdict,) = verdicts(asked, table, found)
+        assert verdict.state == "found" and verdict.fragile == (sum(stays) < 2)
+        assert verdict.group == "A" and "first 100" in verdict.sentence
