@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ..errors import SpecError, nearest
 from .bounds import Bound, parse_bound
 from .formats import base_of, figure, shown
-from .tally import WRITTEN
+from .tally import TOO_FEW, WRITTEN
 from .verdicts import barred_names
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def gate(audit: Audit) -> GateResult:
     """Hold the bounds of ``audit.spec.gate`` against the figures of the wording as written.
 
     A bound on a label that the model does not know is not applicable, and said. A bound that asks for proof of safety
-    (``ci_high > x``) is broken where the value is undefined; any other is then not applicable.
+    (``ci_high > x``) is broken where the value is undefined, or is of too few people; any other is then not applicable.
 
     Raises
     ------
@@ -89,6 +89,9 @@ def _held(bound: Bound, table: pd.DataFrame, barred: Mapping[tuple[str, str], st
     if reason := barred.get((str(row["level"]), bound.name)):
         told = f"{subject}: not applicable, for {reason}."
         return BoundResult(bound, math.nan, False, told, False)
+    if "too few" in str(row["method"]):
+        told = f"{subject}: {'broken' if bound.wants_proof else 'not applicable'}, for there are {TOO_FEW}."
+        return BoundResult(bound, math.nan, bound.wants_proof, told, bound.wants_proof)
     value = float(row[bound.side])
     metric = str(row["metric"])
     side = {"value": "", "ci_low": "lower limit ", "ci_high": "upper limit "}[bound.side]

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from .claims import ALPHA, KEY, Figures, claimed
-from .competence import BARRED
+from .competence import BARRED, barred_figures
 from .formats import base_of, kind_of
 from .placebo import COMPARED, beyond, harms, placebos, rivals
 from .retrieval import NOT_BY_PERSONS
@@ -111,41 +110,19 @@ def verdicts(
 
 
 def barred_names(spec: AuditSpec, competence: pd.DataFrame | None) -> dict[tuple[str, str], str]:
-    """(level, name) of the labels that get no verdict, and of the categories with one of them, with the reason.
+    """(level, name) of the labels that get no verdict, and of all that rests on one of them, with the reason.
 
-    What is measured over all labels at once ("overall") is barred where every label is.
+    What that is says `competence.barred_figures`; a label and its category are barred whether or not a metric asks.
     """
     if competence is None or not len(competence):
         return {}
     states = dict(zip(competence["label"].tolist(), competence["state"].tolist(), strict=True))
-    labels = {name: state for name, state in states.items() if state in BARRED}
-    found = {("label", name): _why(name, state) for name, state in labels.items()}
-    own = [label for label in spec.labels if label.role != "placebo"]
-    for label in own:
-        name = label.name or label.text
-        if name in labels and label.category:
-            found.setdefault(("category", label.category), _why(name, labels[name]))
-    if own and all((label.name or label.text) in labels for label in own):
-        found.update({("overall", name): "the model knows none of the labels" for name in ("", "all", "overall")})
-    return found | _barred_wholes(spec, labels)
-
-
-def _barred_wholes(spec: AuditSpec, unknown: Mapping[str, str]) -> dict[tuple[str, str], str]:
-    """What is measured of a whole set is barred where all of its labels are, an association where one of its sides'."""
-    found = {}
-    for part in spec.parts():
-        own = [label for label in part.labels if label.role != "placebo"]
-        for metric in part.metrics:
-            if metric.metric == "association":
-                sides = [one.name for one in own if {one.name, one.category} & set(metric.of) and one.name in unknown]
-                reason = _why(sides[0], unknown[sides[0]]) if sides else ""
-            elif metric.metric in ("accuracy", "balanced_accuracy"):
-                reason = "the model knows none of the labels" if all(one.name in unknown for one in own) else ""
-            else:
-                continue
-            if reason:
-                found.update(dict.fromkeys(part.of(metric), reason))
-    return found
+    labels = {name: _why(name, state) for name, state in states.items() if state in BARRED}
+    found = {("label", name): reason for name, reason in labels.items()}
+    for label in spec.labels:
+        if label.name in labels and label.category and label.role != "placebo":
+            found.setdefault(("category", label.category), labels[label.name])
+    return found | {figure: labels[name] for figure, name in barred_figures(spec, competence).items()}
 
 
 def _why(name: str, state: str) -> str:

@@ -11,6 +11,7 @@ from sklearn.metrics import roc_auc_score
 import clipviz
 from clipviz.auditing.competence import COLUMNS, barred, barred_figures, competence, trained_on
 from clipviz.auditing.spec import AuditSpec, Label, Metric
+from clipviz.auditing.verdicts import barred_names
 from clipviz.errors import DataError, InputError
 from clipviz.stats.auc import auc_limits
 
@@ -65,6 +66,8 @@ def test_what_rests_on_a_barred_label_is_barred_with_it():
     }  # fmt: skip
     known.loc[known["label"] == "woman", "state"] = "not told apart"
     assert barred_figures(spec, known)["overall", "gender"] == "man"
+    assert barred_names(spec, known).keys() >= barred_figures(spec, known).keys()
+    assert "Indian" in barred_names(spec, known)["overall", "race"]  # verdicts and gate know of it
 
 
 def test_the_card_is_asked_for_the_whole_label():

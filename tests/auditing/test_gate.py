@@ -73,6 +73,14 @@ def test_what_is_undefined_breaks_the_bound_that_asks_for_proof_alone(audit) -> 
     assert not shown.broken and not shown.applicable
 
 
+def test_too_few_people_show_nothing_to_a_gate(audit) -> None:
+    table = audit.table.copy()
+    table.loc[table["metric"] == "share_gap", "method"] += "; too few people to say"
+    proof, shown = hold([f"{CRIME}.gap.ci_high > 0.99", f"{CRIME}.gap.ci_low > 0.0001"], table).bounds
+    assert proof.broken and not shown.broken and not shown.applicable
+    assert "too few people" in proof.sentence and "not applicable" in shown.sentence
+
+
 def test_a_limit_that_there_is_not_is_above_every_bound(audit) -> None:
     table = audit.table.copy()
     table.loc[table["metric"] == "share_ratio", "ci_high"] = math.inf
