@@ -114,14 +114,42 @@ def check_bound(bound: Bound, spec: AuditSpec) -> None:
                         f"{nearest(bound.name, names)}")  # fmt: skip
     if bound.by and bound.by not in columns:
         raise SpecError(f"The bound {bound.text!r} names the column {bound.by!r}. {nearest(bound.by, columns)}")
-    offered = computed(spec.metrics)
+    here = [metric for metric in spec.metrics if bound.name in dict(_named(spec, metric))]
+    offered = computed(here or spec.metrics)  # of a set by its name, all of its metrics
     wanted = [name for name in offered if _fits(bound, name)]
     if not wanted:
         wish = (bound.metric or "METRIC") + bound.ending
         raise SpecError(
-            f"The bound {bound.text!r} asks for {wish!r}, which this spec does not compute; it computes "
-            f"{', '.join(offered)}."
+            f"The bound {bound.text!r} asks for {wish!r}, which this spec does not compute of {bound.name!r}; "
+            f"it computes {', '.join(offered)}."
         )
+
+
+def example_bound(spec: AuditSpec) -> str:
+    """A bound that ``spec`` could bear, for a message: of its first headline metric, by its first column.
+
+    >>> example_bound(AuditSpec.load("nurse_doctor"))  # doctest: +SKIP
+    'nurse.gender.difference.Female.ci_low > 0.05'
+    """
+    for metric in sorted(spec.metrics, key=lambda one: not one.headline):
+        endings = [one.replace(" ", "_") for one in metric.compare if one in ("gap", "difference")]
+        found = _named(spec, metric)
+        if metric.k or not found or not endings or not spec.groups.columns:
+            continue
+        name = found[0][0]
+        quoted = f"'{name}'" if "." in name else name
+        ending = "gap" if "gap" in endings else "difference.GROUP"
+        base, _, group = ending.partition(".")
+        word = base if metric.metric == "share" else f"{metric.metric}_{base}"
+        return ".".join(filter(None, [quoted, spec.groups.columns[0], word, group, "ci_low > 0.05"]))
+    return _EXAMPLE.strip('"')
+
+
+def _named(spec: AuditSpec, metric: Any) -> list[tuple[str, str]]:
+    """(name, level) of what ``metric`` is computed of."""
+    from .spec_checks import asked
+
+    return [(name, level) for level, name in asked(spec, metric)]
 
 
 def computed(metrics: Iterable[Any]) -> list[str]:

@@ -14,6 +14,9 @@ from ..embedding.layout import MANIFEST
 from ..embedding.reopening import given_model
 from ..errors import DataError, InputError, ModelError, nearest
 from ..model import Model
+from ..sources import open_source
+from .cells import cells_of
+from .fitting import fitted
 from .spec import AuditSpec
 from .tally import Counts
 
@@ -34,10 +37,11 @@ def asked_spec(spec: Any, **options: Any) -> AuditSpec:
     return found.with_(**changes) if changes else found
 
 
-def opened(data: Any, model: Any, progress: bool) -> tuple[Embeddings, Model]:
+def opened(data: Any, model: Any, progress: bool, spec: AuditSpec) -> tuple[Embeddings, Model]:
     """The vectors of ``data`` and the model that made them.
 
     ``data`` : Embeddings, the folder of a store, or what `open_source` takes, which is embedded into the user's cache.
+    The columns that ``spec`` groups by are looked for before any picture is embedded, which may take hours.
     Raises ModelError where no model is named for pictures, or another than a store's; DataError for no rows.
     """
     if isinstance(data, str | os.PathLike) and (Path(data).expanduser() / MANIFEST).is_file():
@@ -56,7 +60,12 @@ def opened(data: Any, model: Any, progress: bool) -> tuple[Embeddings, Model]:
         model = load(Path(model) if os.path.exists(model) else str(model))
     if not isinstance(model, Model):
         raise InputError(f"model is a clipviz.Model; got {type(model).__name__}: use clipviz.load(...).")
-    return _with_rows(embed(data, model=model, progress=progress)), model
+    source = open_source(data)
+    if len(source):
+        frame = source.table()
+        for column in fitted(spec, frame)[0].groups.columns:
+            cells_of(frame, spec, column)
+    return _with_rows(embed(source, model=model, progress=progress)), model
 
 
 def _with_rows(found: Embeddings) -> Embeddings:

@@ -51,5 +51,5 @@ def audit(
         spec, columns=plain_options(columns), mapping=mapping, reference=reference, known=known, empty=empty,
         person=person, box=box, seed=None if seed is None else counted("seed", seed), variants=variants,
     )  # fmt: skip
-    embeddings, judge = opened(data, model, progress)
+    embeddings, judge = opened(data, model, progress, asked)
     return run(asked, embeddings, judge, variants=variants, selftest=repetitions, progress=progress)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..errors import InputError
+from ..errors import ClipvizError, InputError
 from ..files import suffix_of, write
 from .commands import main, open_model
 
@@ -35,7 +36,8 @@ _LISTED = 12  # sentences of a kind
     "bounds",
     multiple=True,
     metavar="BOUND",
-    help='A bound in place of the spec\'s, such as "nurse.gap.ci_low > 0.05" (may be repeated); implies --gate.',
+    help='A bound in place of the spec\'s, such as "crime-related.race.gap.ci_low > 0.05" (may be repeated); implies '
+    "--gate.",
 )
 @click.option(
     "--selftest",
@@ -48,7 +50,9 @@ _LISTED = 12  # sentences of a kind
 )
 @click.option("--new", type=click.Path(path_type=Path), default=None, metavar="FILE",
               help="Write a spec to start from, with comments, and do nothing else.")  # fmt: skip
-@click.option("--column", "columns", multiple=True, help="Group by this column (may be repeated). Default: the spec's.")
+@click.option("--column", "columns", multiple=True, metavar="COLUMN[=DATA]",
+              help="Group by this column, or, as race=ethnicity, find the spec's column under this name of the data "
+              "(may be repeated). Default: the spec's.")  # fmt: skip
 @click.option("--map", "mapped", multiple=True, metavar="COLUMN:VALUE=GROUP",
               help="What a value of the data means (may be repeated).")  # fmt: skip
 @click.option("--reference", "references", multiple=True, metavar="COLUMN=GROUP",
@@ -89,17 +93,19 @@ def audit(
     asked = _spec(spec, bounds, gated)
     for path in out:
         _check(path)
-    found = clipviz.audit(
-        _data(data, id_column), asked, model=open_model(name) if name else None, columns=list(columns) or None,
-        mapping=_mapping(mapped), reference=_pairs(references, "--reference"), selftest=selftest or 0,
-        progress=not quiet, **options,
-    )  # fmt: skip
+    try:
+        found = clipviz.audit(
+            _data(data, id_column), asked, model=open_model(name) if name else None, columns=_columns(columns),
+            mapping=_mapping(mapped), reference=_pairs(references, "--reference"), selftest=selftest or 0,
+            progress=not quiet, **options,
+        )  # fmt: skip
+    except ClipvizError as error:
+        raise type(error)(as_typed(str(error))) from error
     _tell(found)
-    result = _gate(found) if gated or bounds else None
-    for path in out:
+    for path in sorted(out, key=lambda one: bool(one.suffix)):  # folders first: they hold all, and need no gate
         kept = found.save(path, people=True) if people and path.suffix.lower() == ".html" else found.save(path)
         click.echo(f"Wrote {kept}")
-    if result is not None and result.broken:
+    if (gated or bounds) and _gate(found).broken:
         sys.exit(BROKEN)
 
 
@@ -119,6 +125,7 @@ def _start(path: Path, spec: str | None) -> None:
 
 def _spec(spec: str, bounds: tuple[str, ...], gated: bool) -> AuditSpec:
     from ..auditing import AuditSpec
+    from ..auditing.bounds import example_bound
     from ..auditing.parts import Gate
 
     found = AuditSpec.load(spec)
@@ -127,7 +134,7 @@ def _spec(spec: str, bounds: tuple[str, ...], gated: bool) -> AuditSpec:
     if gated and not found.gate.fail_if:
         raise InputError(
             f"--gate was asked and the spec {found.name!r} has no bound, so that it could never close: add "
-            '[gate] fail_if = ["..."] to the spec, or --fail-if "NAME.gap.ci_low > 0.05".'
+            f'[gate] fail_if = ["..."] to the spec, or --fail-if "{example_bound(found)}".'
         )
     return found
 
@@ -154,6 +161,39 @@ def _pairs(given: tuple[str, ...], option: str) -> dict[str, str] | None:
             raise InputError(f"{option} {pair!r} is not COLUMN=GROUP; write for instance {option} gender=Male.")
         found[key] = value
     return found or None
+
+
+def _columns(given: tuple[str, ...]) -> list[str] | dict[str, str] | None:
+    """Names to group by, or the spec's columns as the data calls them."""
+    if not any("=" in one for one in given):
+        return list(given) or None
+    if plain := [one for one in given if "=" not in one]:
+        raise InputError(
+            f"--column {plain[0]!r} groups by a column and another --column names one anew (race=ethnicity): give "
+            "all of one kind."
+        )
+    return _pairs(given, "--column")
+
+
+# What the library tells a caller in Python -> what is typed here.
+_TYPED = (
+    (re.compile(r"""columns=\{"([^"]*)": "the data's column"\}"""), r'--column "\1=COLUMN OF THE DATA"'),
+    (re.compile(r"columns=\[\.\.\.\]"), "--column"),
+    (re.compile(r"model=clipviz\.load\([^)]*\)"), "--model, such as --model ViT-B-32:openai"),
+    (re.compile(r'reference=\{"([^"]*)": "([^"]*)"\}'), r'--reference "\1=\2"'),
+    (re.compile(r'\b(empty|known|person|box)=("[^"]*"|\.\.\.)'), r"--\1 \2"),
+)  # fmt: skip
+
+
+def as_typed(text: str) -> str:
+    """An error of the library with the options of this command in place of the arguments of `clipviz.audit`.
+
+    >>> as_typed('fill them, or say what it means: empty="leave out".')
+    'fill them, or say what it means: --empty "leave out".'
+    """
+    for pattern, typed in _TYPED:
+        text = pattern.sub(typed, text)
+    return text
 
 
 def _mapping(given: tuple[str, ...]) -> dict[str, dict[str, str]] | None:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from clipviz.auditing.bounds import check_bound, computed, parse_bound
+from clipviz.auditing import AuditSpec
+from clipviz.auditing.bounds import check_bound, computed, example_bound, parse_bound
 from clipviz.auditing.metric import Metric
 from clipviz.errors import SpecError
 
@@ -88,3 +89,18 @@ def test_a_spec_knows_what_it_does_not_compute(text: str, says: str) -> None:
         check_bound(parse_bound(text), spec)
     with pytest.raises(SpecError, match=says):
         make_spec(fail_if=(text,))
+
+
+def test_the_example_for_a_spec_is_one_that_it_can_bear() -> None:
+    for name in ("nurse_doctor", "fairface_denigration", "fairface_classification", "avatars", "retrieval_skew"):
+        spec = AuditSpec.load(name)
+        if name != "retrieval_skew":
+            check_bound(parse_bound(example_bound(spec)), spec)
+        else:  # a ranking is not compared by gaps: the usual example
+            assert parse_bound(example_bound(spec)).name == "crime-related"
+
+
+def test_what_another_label_is_asked_is_not_asked_of_this_one() -> None:
+    spec = AuditSpec.load("nurse_doctor")  # its association has a gap, its labels have none
+    with pytest.raises(SpecError, match=r"not compute of 'nurse'.*share_difference"):
+        check_bound(parse_bound("nurse.gap.ci_low > 0.05"), spec)

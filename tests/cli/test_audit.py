@@ -106,11 +106,27 @@ def test_mistakes_say_what_to_type(desk: Path, asked: list[object], tmp_path: Pa
         ((*asked, "--reference", "Male"), "--reference gender=Male"),
         ((*asked, "--out", tmp_path / "x.pdf"), ".html"),
         ((*asked, "--fail-if", "stethoscope.gap.ci_low"), "stethoscope.gap.ci_low"),
-        ((*asked, "--column", "grop"), "group"),
+        ((*asked, "--column", "grop"), '--column "grop=COLUMN OF THE DATA"'),
+        ((*asked, "--column", "group", "--column", "race=group"), "all of one kind"),
+        ((*asked, "--fail-if", "stethoscope.ratio.ci_low > 2"), "'METRIC_ratio', which this spec does not compute of"),
         (("nurse_docter", "--data", desk / "store"), "nurse_doctor"),
-        ((desk / "worn.toml", "--data", desk / "people" / "avatars.csv"), "model"),
+        ((desk / "worn.toml", "--data", desk / "people" / "avatars.csv"), "--model ViT-B-32"),
     ]:
         result = run(*mistake)
         assert result.exit_code == 1 and told in result.stderr, (mistake, result.output)
         assert "Traceback" not in result.output
     assert run("nurse_doctor").exit_code == 2 and run().exit_code == 2
+
+
+def test_a_missing_column_is_told_before_a_picture_is_embedded(desk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("clipviz.auditing.opening.embed", lambda *_, **__: pytest.fail("the pictures were embedded"))
+    result = run("nurse_doctor", "--data", desk / "people" / "avatars.csv", "--model", "clipviz-tiny", "--quiet")
+    assert result.exit_code == 1 and "no column 'gender'" in result.stderr
+
+
+def test_a_column_of_another_name_is_named(desk: Path, tmp_path: Path) -> None:
+    (tmp_path / "other.toml").write_text(SPEC.replace('"group"', '"team"').replace("group =", "team ="), "utf-8")
+    rest = ["--data", desk / "store", "--no-variants", "--quiet"]
+    assert run(tmp_path / "other.toml", *rest).exit_code == 1
+    result = run(tmp_path / "other.toml", *rest, "--column", "team=group")
+    assert result.exit_code == 0 and "plum" in result.stdout, result.output
