@@ -10,15 +10,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import special
 
 from .. import stats
 from ..errors import DataError
 from ..files import suffix_of, write
+from ..stats.clustered import FEWEST_PERSONS
 from . import counting
+from .averaged import with_unseen
+from .groups import reference_of
 from .judged import Judged, set_of
 from .metrics import METRICS, Found, Pictures
 from .table import called
-from .tally import WRITTEN, Counts, Floats, Scored
+from .tally import TOO_FEW, WRITTEN, Counts, Floats, Scored
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -177,15 +181,19 @@ def _rows(
 ) -> Iterator[dict[str, Any]]:  # fmt: skip
     """The change of each group's figure, then of each group's distance to the reference, or to the rest."""
     groups = grouping.names
-    reference = audit.spec.groups.reference.get(grouping.by, "rest")
+    reference = reference_of(audit.spec, grouping)
     place = groups.index(reference) if reference in groups else 1 if len(groups) == 2 else None
+    moved = _by_persons(a, b, among, grouping, person) if counts and person is not None else None
     for k, (level, name) in enumerate(names):
         codes = np.where(among[:, k], grouping.codes, -1)
         change = np.where(among[:, k], a[:, k] - b[:, k], 0.0)
         mean, variance, n, pictures = _moments(change, codes, person, len(groups))
         mean_a, mean_b = (_means(x[:, k], codes, len(groups)) for x in (a, b))
         about = {"metric": called(audit.spec, metric), "level": level, "by": grouping.by, "name": name}
-        own = _own_limits(mean, variance, n, a[:, k], b[:, k], codes, len(groups), counts and person is None)
+        if moved is None:
+            own = _own_limits(mean, variance, n, a[:, k], b[:, k], codes, len(groups), counts, person)
+        else:
+            own = {key: value[k] for key, value in moved.items()}
         for g, group in enumerate(groups):
             yield {**about, "group": group, "reference": "", "value_a": mean_a[g], "value_b": mean_b[g],
                    "value": mean[g], "n": pictures[g], **{key: value[g] for key, value in own.items()}}  # fmt: skip
@@ -195,26 +203,34 @@ def _rows(
             other = codes >= 0 if place is None else codes == place
             rest = np.where(codes == g, 0, np.where(other, 1, -1))
             m, v, size, shown = _moments(change, rest, person, 2)
+            few = person is not None and min(size) < FEWEST_PERSONS
             both = [_means(x[:, k], rest, 2) for x in (a, b)]
             low, high = stats.mean_difference_limits(m[0], v[0], size[0], m[1], v[1], size[1])
             yield {
                 **about, "metric": f"{called(audit.spec, metric)}_difference", "group": group,
                 "reference": "rest" if place is None else groups[place], "value_a": both[0][0] - both[0][1],
                 "value_b": both[1][0] - both[1][1], "value": m[0] - m[1], "ci_low": float(low), "ci_high": float(high),
-                "n": shown[0], "only_a": np.nan, "only_b": np.nan, "p": float(stats.means_test(m, v, size)),
-                "method": f"Welch's t of paired differences{_by_person(person)}",
+                "n": shown[0], "only_a": np.nan, "only_b": np.nan,
+                "p": np.nan if few else float(stats.means_test(m, v, size)),
+                "method": f"Welch's t of paired differences{_by_person(person)}{f'; {TOO_FEW}' if few else ''}",
             }  # fmt: skip
 
 
 def _own_limits(
-    mean: Floats, variance: Floats, n: Counts, a: Floats, b: Floats, codes: NDArray[Any], groups: int, counted: bool
-) -> dict[str, Any]:
+    mean: Floats, variance: Floats, n: Counts, a: Floats, b: Floats, codes: NDArray[Any], groups: int, counted: bool,
+    person: Counts | None,
+) -> dict[str, Any]:  # fmt: skip
     """Limits and p of each group's change, [G]."""
     if not counted:
         low, high = stats.mean_limits(mean, variance, n)
         blank = np.full(groups, np.nan)
-        return {"ci_low": low, "ci_high": high, "only_a": blank, "only_b": blank, "p": blank,
-                "method": np.full(groups, "Student's t of paired differences")}  # fmt: skip
+        few = np.full(groups, person is not None) & (n < FEWEST_PERSONS)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            t = np.abs(mean) / np.sqrt(variance / n)
+            p = np.where(few | ~(n > 1), np.nan, 2 * special.stdtr(np.maximum(n - 1, 1), -t))
+        method = f"Student's t of paired differences{_by_person(person)}"
+        return {"ci_low": low, "ci_high": high, "only_a": blank, "only_b": blank, "p": p,
+                "method": np.where(few, f"{method}; {TOO_FEW}", method)}  # fmt: skip
     hit_a, hit_b = a > 0.5, b > 0.5
     marks = np.stack([hit_a & hit_b, hit_a & ~hit_b, ~hit_a & hit_b, ~hit_a & ~hit_b], axis=1)
     both, only_a, only_b, neither = counting.marked(marks, codes, groups)
@@ -224,16 +240,47 @@ def _own_limits(
             "method": np.full(groups, "Newcombe's paired square-and-add; McNemar, exact")}  # fmt: skip
 
 
+def _by_persons(
+    a: Floats, b: Floats, among: NDArray[np.bool_], grouping: Grouping, person: Counts
+) -> dict[str, NDArray[Any]]:
+    """`_own_limits` of counts [K, G], where the answers of whole persons change places."""
+    codes, groups = np.asarray(grouping.codes, np.int64), len(grouping.names)
+    only_a, only_b = among & (a > 0.5) & (b < 0.5), among & (b > 0.5) & (a < 0.5)
+    first = counting.by_person(only_a, among, codes, person, groups)
+    second = counting.by_person(only_b, among, codes, person, groups)
+    shape = (a.shape[1], groups)
+    found: dict[str, NDArray[Any]] = {
+        name: np.full(shape, np.nan) for name in ("ci_low", "ci_high", "only_a", "only_b", "p")
+    }
+    found["method"] = np.full(shape, "Student's t by persons; whole persons moved", object)
+    for g in range(groups):
+        at = first.group == g
+        one = stats.paired_by_person(first.hits[:, at], second.hits[:, at], first.n[:, at])
+        few = one.persons < FEWEST_PERSONS
+        found["ci_low"][:, g], found["ci_high"][:, g] = one.low, one.high
+        found["only_a"][:, g], found["only_b"][:, g] = first.hits[:, at].sum(axis=1), second.hits[:, at].sum(axis=1)
+        found["p"][:, g] = np.where(few, np.nan, one.p)
+        found["method"][few, g] = f"Student's t by persons; {TOO_FEW}"
+    return found
+
+
 def _moments(
     change: Floats, codes: NDArray[Any], person: Counts | None, groups: int
 ) -> tuple[Floats, Floats, Counts, Counts]:
-    """Mean, variance, n (pictures or persons) and pictures of each group, [G] each."""
+    """Mean, variance, n (pictures or persons) and pictures of each group, [G] each.
+
+    Changes are mostly small, and a small group may show no other: one more, as large as any, is reckoned with.
+    """
     pictures = counting.sizes(codes, groups)
     if person is None:
-        mean, variance = counting.moments(change[:, None], codes, groups)
-        return mean[0], variance[0], pictures, pictures
-    mean, variance, n = counting.person_moments(change[:, None], codes, person, groups)
-    return mean[0], variance[0], n, pictures
+        means, variances = counting.moments(change[:, None], codes, groups)
+        n = pictures
+    else:
+        means, variances, n = counting.person_moments(change[:, None], codes, person, groups)
+    mean, variance = means[0], variances[0]
+    if reach := 2 * float(np.abs(change[codes >= 0]).max(initial=0.0)):  # all changes lie within it, around 0
+        variance = reach**2 * with_unseen(0.5 + mean / reach, variance / reach**2, n)
+    return mean, variance, n, pictures
 
 
 def _means(values: Floats, codes: NDArray[Any], groups: int) -> Floats:

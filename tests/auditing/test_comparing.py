@@ -85,3 +85,16 @@ def test_it_is_saved_and_shown(audited, other, tmp_path) -> None:
     assert "clipviz-tiny (known)" in found.save(tmp_path / "x.json").read_text()
     assert "figures differ" in repr(found)
     assert "<table>" in found._repr_html_()
+
+
+def test_persons_change_their_answers_whole(faces, known) -> None:
+    random = np.random.default_rng(0)
+    people = np.array([f"p{i}" for i in random.integers(0, len(faces) // 4, len(faces))])
+    people[(faces.metadata["gender"] == "Male").to_numpy()] = "he"  # one person is all of the men
+    seen = faces.join(pd.DataFrame({"id": list(faces.ids), "person": people}))
+    asked = known.with_(person="person")
+    first = clipviz.audit(seen, asked, variants=False, progress=False)
+    found = first.compare(clipviz.audit(seen, asked.with_(templates=["{} with a hat"]), variants=False, progress=False))
+    own = found.table[(found.table["by"] == "gender") & (found.table["metric"] == "share")].set_index("group")
+    assert own.loc[["Male"], "p"].isna().all() and own.loc[["Male"], "method"].str.contains("too few people").all()
+    assert own.loc[["Female"], "p"].notna().all() and own.loc[["Female"], "method"].str.contains("persons moved").all()
