@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from .averaged import with_unseen
 from .claims import KEY, REST, Figures, claimed, pair_limits
 from .counting import decided, sizes
 from .formats import base_of
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 SMALLEST = 10  # pictures of either group in a stratum; one with fewer is left out, and listed
 ERRORS = (0.05, 0.10)  # of the group labels, misassigned
 CROSS = " x "  # between the columns of a crossing, and between their groups
+BY_PERSONS = "no interval at equal composition where persons have several pictures"
 MUCH = 0.1  # of the pictures in strata that are left out: more is said
 _STANDARDISED = ("share", "mean_probability")
 _COLUMNS = (*KEY, "crude", "crude_low", "crude_high", "adjusted", "adjusted_low", "adjusted_high", "mh", "mh_low",
@@ -44,7 +46,8 @@ def composition(
     Strata are crossings of ``spec.groups.adjust`` without the columns that the groups themselves are of. ``adjusted``
     is directly standardised: the figures of each stratum, weighed as all pictures of the grouping are spread over the
     strata. ``mh`` is the Mantel-Haenszel risk difference with its test, of shares. Both leave out strata with fewer
-    than 10 pictures of either group, which ``small_strata`` lists. ``disagree`` marks where one interval lies off zero
+    than 10 pictures of either group, which ``small_strata`` lists; where persons have several pictures there is no
+    interval. ``disagree`` marks where one interval lies off zero
     and the other does not, or on the other side; ``note`` says it. ``moved_5`` and ``moved_10`` are what the crude gap
     changes by if the labels of 5 or 10 % of either group's pictures were exchanged. ``frame`` has a row a picture.
     Limits are at 95 %. A gap is of the pair that was highest and lowest.
@@ -88,6 +91,7 @@ class _Strata:
     groups: tuple[str, ...]
     n: Counts
     sums: dict[tuple[str, str, str], Floats]
+    persons: bool = False  # whether some have several pictures
 
     @classmethod
     def of(
@@ -115,7 +119,8 @@ class _Strata:
                 both = [np.bincount(cells[inside], v[inside], minlength=size) for v in (values, values**2)]
                 shaped = [one.astype(np.float64).reshape(len(grouping.names), -1) for one in both]
                 sums["mean_probability", *name] = np.stack(shaped)
-        return cls(columns, tuple(names), grouping.names, sizes(cells, size).reshape(-1, len(names)), sums)
+        return cls(columns, tuple(names), grouping.names, sizes(cells, size).reshape(-1, len(names)), sums,
+                   bool(spec.groups.person))  # fmt: skip
 
     def pair(self, metric: str, level: str, name: str, group: str, reference: str) -> tuple[_Sums, _Sums] | None:
         """The sums of a group, and of its reference or the rest; None for what was not counted picture by picture."""
@@ -162,15 +167,17 @@ def _row(
     a, b = (_Sums(*(column[enough] for column in sums)) for sums in pair)
     x, y = _standardised(base, a, weights), _standardised(base, b, weights)
     low, high = (float(v) for v in combined_limits(*x, *y))
-    equal = (x[0] - y[0], low, high)
     mh = [math.nan] * 4
     if base == "share":
         mh = [float(v) for v in mantel_haenszel(a.total, a.n, b.total, b.n)]
-    notes = [_disagreement(limits, equal, strata.columns)]
+    if strata.persons:  # pictures in a stratum do not count for themselves, and no limits by persons are known
+        low, high, mh = math.nan, math.nan, [mh[0], math.nan, math.nan, math.nan]
+    equal = (x[0] - y[0], low, high)
+    notes = [BY_PERSONS if strata.persons else _disagreement(limits, equal, strata.columns)]
     left = 1 - weights.sum() / pooled.sum()
     if left > MUCH:
         notes.append(f"{left:.0%} of the pictures are in strata that are too small")
-    disagree = _side(limits) != _side(equal)
+    disagree = not strata.persons and _side(limits) != _side(equal)
     return *limits, *equal, *mh, int(enough.sum()), small, disagree, *moved, "; ".join(filter(None, notes))
 
 
@@ -185,7 +192,7 @@ def _standardised(metric: str, sums: _Sums, weights: Floats) -> tuple[float, flo
     means = sums.total / sums.n
     variances = np.maximum(sums.squares - sums.n * means**2, 0) / (sums.n - 1)
     n, mean = float(sums.n.sum()), float(share @ means)
-    limits = mean_limits(mean, n * (share**2 @ (variances / sums.n)), n)
+    limits = mean_limits(mean, with_unseen(mean, n * (share**2 @ (variances / sums.n)), n), n)
     return mean, float(limits[0]), float(limits[1])
 
 
@@ -200,7 +207,7 @@ def _disagreement(crude: Sequence[float], equal: Sequence[float], columns: Seque
     if before == after:
         return ""
     same = f"at equal {' and '.join(said(c) for c in columns)}"
-    points = f"{100 * crude[0]:.1f} points crude, {100 * equal[0]:.1f} {same}".replace("-", "−")
+    points = f"{100 * crude[0]:+.1f} points crude, {100 * equal[0]:+.1f} {same}".replace("-", "−")
     if before and after:
         return f"the gap turns its sign {same}: {points}"
     if before:

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import ClipvizWarning
-from .claims import adjusted
+from .claims import adjusted, claimed
 from .competence import competence
 from .composition import composition
 from .fitting import fitted
+from .formats import kind_of
 from .groups import Grouping, grouping, groupings, right_labels
 from .judged import Judged
 from .metric import NEED_TRUTH
@@ -86,6 +87,7 @@ def run(
     tables = [_rows_of(part, groups, tests, person) for part in parts]
     ends = np.cumsum([0, *map(len, tables)])
     table = adjusted(pd.concat(tables, ignore_index=True))
+    notes += _speechless(spec, table)
     words = [competence(part.spec, model, frame, part.written.cosines) for part in parts]
     known = pd.concat(words, ignore_index=True)
     made_of = [
@@ -247,6 +249,17 @@ def _selftest(spec: AuditSpec, groups: Sequence[Grouping], table: pd.DataFrame, 
     return calibrate(spec, sizes, repetitions=repetitions, seed=spec.seed, rates=pooled(table))
 
 
+def _speechless(spec: AuditSpec, table: pd.DataFrame) -> Iterator[str]:
+    """What the spec calls headline, and no verdict is on."""
+    spoken = {kind_of(metric) for metric in table.loc[claimed(table), "metric"]}
+    for metric in dict.fromkeys(one.metric for one in spec.metrics if one.headline):
+        if metric not in spoken:
+            yield (
+                f"There is no verdict on the metric {metric!r}: verdicts are on differences to a reference and on "
+                'gaps; add "gap" to its compare.'
+            )
+
+
 def _opening_notes(spec: AuditSpec, embeddings: Embeddings, model: Model, groups: Sequence[Grouping]) -> Iterator[str]:
     if is_demonstration(model):
         yield DEMONSTRATION
@@ -282,6 +295,7 @@ def _ties(scored: Sequence[Scored]) -> Iterator[str]:
     for one in scored:
         if one.ties:
             yield (
-                f"Under the wording {one.wording.name!r} {one.ties} pictures lie equally near to several labels; the "
-                "first of them counts."
+                f"Under the wording {one.wording.name!r}, {one.ties} "
+                f"{'picture lies' if one.ties == 1 else 'pictures lie'} equally near to several labels: the first of "
+                "them counts."
             )

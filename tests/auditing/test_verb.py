@@ -136,3 +136,12 @@ def test_an_association_of_words_that_the_model_never_saw_gets_no_verdict(faces)
     (verdict,) = clipviz.audit(faces, spec, variants=False, progress=False).verdicts
     assert (verdict.metric, verdict.level, verdict.state) == ("association", "overall", "none")
     assert "never saw the words" in verdict.sentence
+
+
+def test_a_headline_without_a_verdict_is_said(faces, known) -> None:
+    one = known.with_(reference={"gender": "best", "race": "best"}, metrics=[
+        {"metric": "share", "of": ["belittling"], "direction": "high is bad", "headline": True,
+         "compare": ["difference"]},
+    ])  # fmt: skip
+    found = clipviz.audit(faces, one, variants=False, progress=False)
+    assert not found.verdicts and any('add "gap"' in note for note in found.notes)
