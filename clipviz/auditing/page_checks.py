@@ -12,7 +12,7 @@ from ..reporting import Block, Details, Notice, Picture, Section, Table, Text
 from .claims import KEY
 from .formats import figure, interval, is_share, shown
 from .page_parts import capped, compared_groups, heads_of, number, probability
-from .sentences import said
+from .sentences import said, said_column, said_group
 from .tally import WRITTEN
 
 if TYPE_CHECKING:
@@ -151,11 +151,12 @@ def power_section(audit: Audit) -> Section | None:
         return None
     sizes = table["smallest_gap"].to_numpy(float)
     finite = sizes[np.isfinite(sizes)]
-    told = "Silence is no proof of fairness: a gap that is smaller than these had less than an 80 % chance to be found."
+    told = "Silence is no proof of fairness: a gap may be there and be too small to be found four times in five."
     if finite.size:
         metric = str(table["metric"].iloc[0])
         low, high = (shown(metric, float(v)).lstrip("+") for v in (finite.min(), finite.max()))
-        told += f" They go from {low} to {high}, after correction over the whole report."
+        span = f"goes from {low} to {high}" if low != high else f"is {low}"
+        told += f" The smallest gap that it finds so often {span}, after correction over the whole report."
     listed, note = capped(
         {"comparison": _claim(row), "n": number(row["n"]), "n of the reference": number(row["n_reference"]),
          "rate of the reference": shown("share", row["rate"]),
@@ -173,7 +174,7 @@ def published_section(audit: Audit) -> Section | None:
         return None
     cautions = list(dict.fromkeys(one.caution for one in audit.spec.published if one.caution))
     listed, note = capped(
-        {"figure": said(one.name), "by": said(one.by) or "everybody", "group": said(one.group) or "–",
+        {"figure": said(one.name), "by": said_column(one.by) or "everybody", "group": said_group(one.group) or "–",
          "published": shown(one.metric, one.value), "here (95 % interval)": _ours(audit.table, one),
          "their model": said(one.model) or "–", "source": said(one.source)}
         for one in audit.spec.published
@@ -205,7 +206,7 @@ def _ours(table: pd.DataFrame, one: Any) -> str:
 
 
 def _claim(row: Any) -> str:
-    return f"{said(str(row['name']))}, {compared_groups(row)}"
+    return f"{heads_of([row])[0]}: {compared_groups(row)}"
 
 
 def _three(row: Any, name: str) -> str:

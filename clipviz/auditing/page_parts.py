@@ -14,7 +14,7 @@ from .claims import claimed
 from .facts import compared_rows, demonstration
 from .formats import base_of, figure, interval, is_difference, is_share, shown, title_of
 from .gate import gate
-from .sentences import said
+from .sentences import BY_CATEGORY, said, said_column, said_figure, said_group
 from .tally import WRITTEN
 
 if TYPE_CHECKING:
@@ -84,11 +84,14 @@ def _once(items: list[Item]) -> list[Item]:
 def _item(verdict: Verdict) -> Item:
     if verdict.state == "none":
         return Item(verdict.sentence, "No verdict", "quiet")
-    corrected = f"p = {probability(verdict.p_adjusted)}, corrected over the whole report; {title_of(verdict.metric)}"
+    p = probability(verdict.p_adjusted)
+    corrected = (
+        f"p {p if p.startswith('below') else f'= {p}'}, corrected over the whole report; {title_of(verdict.metric)}"
+    )
     if verdict.state == "not found":
-        return Item(verdict.sentence, "Not found", "quiet", f"by {said(verdict.by)}; {corrected}")
+        return Item(verdict.sentence, "Not found", "quiet", f"by {said_column(verdict.by)}; {corrected}")
     tag, tone = ("Fragile", "warning") if verdict.fragile else ("Found", "strong")
-    return Item(verdict.sentence, tag, tone, f"by {said(verdict.by)}; {corrected}")  # type: ignore[arg-type]
+    return Item(verdict.sentence, tag, tone, f"by {said_column(verdict.by)}; {corrected}")  # type: ignore[arg-type]
 
 
 def _gate(audit: Audit) -> list[Block]:
@@ -124,7 +127,7 @@ def figure_section(audit: Audit) -> Section:
         rest = [_forest(kind, several, looks) for kind, several in kinds.items()]
         blocks.append(Details("Ratios, worst groups and other figures, drawn", *rest))
     table = [
-        {"what": said(str(row["name"])), "by": said(str(row["by"])), "compared": compared_groups(row),
+        {"what": said(str(row["name"])), "by": said_column(str(row["by"])), "compared": compared_groups(row),
          "figure": title_of(str(row["metric"])), "value": shown(row["metric"], row["value"]),
          "95 % interval": interval(row["metric"], row["ci_low"], row["ci_high"]), "n": number(row["n"]),
          "p, corrected": probability(row["p_adjusted"]), "method": str(row["method"])}
@@ -162,12 +165,13 @@ def _forest(kind: str, rows: list[dict[str, Any]], looks: dict[tuple[str, ...], 
     largest = max(rows, key=_size)
     alt = (
         f"{title}: {len(rows)} comparisons, {sum(one in ('strong', 'fragile') for one in found)} of them found. The "
-        f"largest: {said(str(largest['name']))}, {compared_groups(largest)}, "
+        f"largest: {_head(largest)}, {compared_groups(largest)}, "
         f"{figure(largest['metric'], largest['value'], largest['ci_low'], largest['ci_high'])}. All are in the table."
     )
     left_out = f" {_DRAWN} of {total}: those that were found and the largest." if total > len(rows) else ""
-    caption = f"A gap is the highest minus the lowest group; its interval holds for every pair at once.{left_out}"
-    return Picture(drawn, caption, alt, wide=True, drawn=True)
+    gaps = any(str(row["metric"]).endswith("_gap") for row in rows)
+    caption = "A gap is the highest minus the lowest group; its interval holds for every pair at once." if gaps else ""
+    return Picture(drawn, f"{caption}{left_out}".strip(), alt, wide=True, drawn=True)
 
 
 def group_section(audit: Audit) -> Section:
@@ -178,7 +182,7 @@ def group_section(audit: Audit) -> Section:
     headline = {base_of(str(m)) for m in audit.table[claimed(audit.table)]["metric"]}
     names = dict.fromkeys(zip(*(audit.table[claimed(audit.table)][c] for c in ("metric", "name")), strict=True))
     wanted = {(base_of(str(metric)), str(name)) for metric, name in names}
-    blocks: list[Block] = []
+    blocks: list[Block] = [Text(told)] if (told := _by_category(audit, set(map(str, groups["name"])))) else []
     rest: list[Block] = []
     for (metric, by), part in groups.groupby(["metric", "by"], sort=False):
         first = part[[(str(metric), str(name)) in wanted for name in part["name"]]]
@@ -191,13 +195,14 @@ def group_section(audit: Audit) -> Section:
     if rest:
         blocks.append(Details("The other labels and metrics by group", *rest))
     table = [
-        {"figure": title_of(str(row["metric"])), "what": said(str(row["name"])), "by": said(str(row["by"])),
-         "group": said(str(row["group"])), "value (95 % interval)":
+        {"figure": title_of(str(row["metric"])), "what": said(str(row["name"])), "by": said_column(str(row["by"])),
+         "group": said_group(str(row["group"])), "value (95 % interval)":
          figure(row["metric"], row["value"], row["ci_low"], row["ci_high"]), "k": number(row["k"]),
          "n": number(row["n"])}
         for row in groups.head(_SHOWN).to_dict("records")
     ]  # fmt: skip
-    note = "k of n pictures were given it." + (f" The first {_SHOWN} of {len(groups)}." if len(groups) > _SHOWN else "")
+    note = "k of n pictures: given the label, or judged rightly where it is an accuracy."
+    note += f" The first {_SHOWN} of {len(groups)}." if len(groups) > _SHOWN else ""
     if table:
         blocks.append(
             Details(
@@ -205,6 +210,17 @@ def group_section(audit: Audit) -> Section:
             )
         )
     return Section("By group", *(blocks or [Text("No figure by group was computed.")]))
+
+
+def _by_category(audit: Audit, names: set[str]) -> str:
+    """What is meant by an accuracy by category, where there is one."""
+    told = []
+    for name in sorted(one for one in names if one.endswith(BY_CATEGORY)):
+        whole = name.removesuffix(BY_CATEGORY)
+        labels = [one for one in audit.spec.labels if one.category and whole in (one.set, "all labels")]
+        listed = ", ".join(said(one) for one in dict.fromkeys(label.category for label in labels))
+        told.append(f'"{said(name)}" counts any label of the right category as right; the categories are {listed}.')
+    return " ".join(told)
 
 
 def _heat(metric: str, by: str, part: pd.DataFrame) -> Picture:
@@ -216,21 +232,23 @@ def _heat(metric: str, by: str, part: pd.DataFrame) -> Picture:
     if len(groups) > max(8, len(names)):  # the longer side goes down
         wide, rows, columns = wide.T, groups, names
     unit = ", %" if is_share(metric) else ""
-    title = f"{title_of(metric)} by {said(by)}{unit}"
+    title = f"{title_of(metric)} by {said_column(by)}{unit}"
     drawn = plots.heat_table(
-        wide.to_numpy(float), [said(str(r)) for r in rows], [said(str(c)) for c in columns],
+        wide.to_numpy(float), [said_group(str(r)) for r in rows], [said_group(str(c)) for c in columns],
         percent=is_share(metric), title=title[0].upper() + title[1:],
     )  # fmt: skip
     top: Any = part.sort_values("value", ascending=False).iloc[0] if part["value"].notna().any() else None
     alt = f"{title}: {len(names)} by {len(groups)} cells."
     if top is not None:
-        alt += f" The highest: {said(str(top['name']))}, {said(str(top['group']))}, {shown(metric, top['value'])}."
+        alt += (
+            f" The highest: {said(str(top['name']))}, {said_group(str(top['group']))}, {shown(metric, top['value'])}."
+        )
     return Picture(drawn, "", alt + " All are in the table below.", drawn=True)
 
 
 def compared_groups(row: Any) -> str:
     """Who is compared to whom, in a few words."""
-    group, reference = said(str(row["group"] or "")), said(str(row["reference"] or ""))
+    group, reference = said_group(str(row["group"] or "")), said_group(str(row["reference"] or ""))
     reference = {"rest": "the rest", "best": "the best"}.get(reference, reference)
     between = f"{group} against {reference}" if group and reference else group or reference or "all"
     return f"gap: {between}" if str(row["metric"]).endswith("_gap") else between
@@ -274,9 +292,8 @@ def _kind(metric: str) -> str:
 
 
 def _head(row: Any) -> str:
-    base = base_of(str(row["metric"]))
-    more = "" if base == "share" else f", {base.replace('_', ' ')}"
-    return f"{said(str(row['name']))} by {said(str(row['by']))}{more}"
+    figure_ = said_figure(str(row["metric"]), str(row.get("level", "label")), str(row["name"]))
+    return f"{figure_}, by {said_column(str(row['by']))}"
 
 
 def _n(row: Any) -> str:

@@ -32,7 +32,7 @@ def calibration_section(audit: Audit) -> Section:
               figures=("no difference", "one gap", "intervals")),
     ]  # fmt: skip
     if found.get("left_out"):
-        blocks.append(Notice("; ".join(map(str, found["left_out"])), title="Not planted"))
+        blocks.append(Notice(f"Not planted, and so not tested here: {'; '.join(map(str, found['left_out']))}."))
     drawn = {"seed": found.get("seed"), "pictures": found.get("sizes", {}), "rates": found.get("rates", {})}
     blocks.append(Details("What was planted", Provenance(drawn)))
     return Section("Calibration", *blocks)
@@ -49,7 +49,7 @@ def _rates(found: Mapping[str, Any]) -> list[dict[str, str]]:
                      "at most 5 %"))  # fmt: skip
         rows.append((f"One gap of {gap} ({what}): it is found", found["one_gap"]["found"], "about 80 %"))
     for one in found.get("gate", ()):
-        apart = f"{one['groups_apart']} against {one['others']} groups apart by the very bound"
+        apart = f"A true gap of just the bound ({one['groups_apart']} against {one['others']} groups)"
         rows.append((f"{apart}: the gate says that it is broken", one["broken"], "at most 5 %"))
         rows.append((f"{apart}: the gate says that it is shown to be safe", one["passed"], "at most 5 %"))
     return [

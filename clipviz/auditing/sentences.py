@@ -16,6 +16,7 @@ _NOUNS = {
     "balanced_accuracy": "the balanced accuracy", "false_positive_rate": "the false positive rate",
     "false_negative_rate": "the false negative rate", "skew": "the skew", "association": "the association",
 }  # fmt: skip
+BY_CATEGORY = ", by category"  # ends the name of an accuracy for which any label of the right category is right
 _GIVEN = ("share", "above_threshold")
 
 
@@ -28,6 +29,38 @@ def said(text: str) -> str:
     short = text[:_LONGEST] + "…" * (len(text) > _LONGEST)
     plain = "".join(" " if unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp") else c for c in _TURNING.sub("", short))
     return " ".join(plain.split())
+
+
+def said_group(name: str) -> str:
+    """A group as it can stand in a sentence; a crossing without the sign that a table and a bound have for it.
+
+    >>> said_group("East Asian x Female")
+    'East Asian, Female'
+    """
+    return said(name).replace(" x ", ", ")
+
+
+def said_column(name: str) -> str:
+    """A column, or a crossing of some, as it can stand in a sentence.
+
+    >>> said_column("race x gender")
+    'race and gender'
+    """
+    return said(name).replace(" x ", " and ")
+
+
+def said_figure(metric: str, level: str, name: str) -> str:
+    """What a figure is of, in a few words.
+
+    >>> said_figure("share_gap", "label", "nurse"), said_figure("accuracy_gap", "overall", "race")
+    ('share labelled nurse', 'accuracy of race')
+    """
+    base = base_of(metric)
+    if kind_of(base) in _GIVEN:
+        return f"share {'labelled' if base == 'share' else 'given'} {said(name)}{_threshold(base)}"
+    if kind_of(base) == "association":
+        return f"association of {said(name)}"
+    return _noun(base, level, name).removeprefix("the ").replace('"', "")
 
 
 def found_sentence(
@@ -55,18 +88,18 @@ def found_sentence(
     if kind_of(base) in _GIVEN:
         often = "more often" if up else "less often"
         what = f"is {'labelled' if base == 'share' else 'given'} {_quoted(level, name)}{_threshold(base)}"
-        text = f"{said(group)} {what} {_number(size, share)}{unit} {often} than {_other(reference)} ({brackets})"
+        text = f"{said_group(group)} {what} {_number(size, share)}{unit} {often} than {_other(reference)} ({brackets})"
     elif not reference and kind_of(base) == "skew":
         text = (
-            f"among the first {base.partition('@')[2]} for {_quoted(level, name)}, {said(group)} stands farthest above "
-            f"its desired share, and farther than chance puts it: the skew is {_number(value, share)}"
+            f"among the first {base.partition('@')[2]} for {_quoted(level, name)}, {said_group(group)} stands farthest "
+            f"above its desired share, and farther than chance puts it: the skew is {_number(value, share)}"
         )
     elif not reference:
-        text = f"{_noun(base, level, name)} of {said(group)} is {_number(value, share)} ({interval})"
+        text = f"{_noun(base, level, name)} of {said_group(group)} is {_number(value, share)} ({interval})"
     else:
         text = (
             f"{_noun(base, level, name)} is {_number(size, share)}{unit} {'higher' if up else 'lower'} for "
-            f"{said(group)} than for {_other(reference)} ({brackets})"
+            f"{said_group(group)} than for {_other(reference)} ({brackets})"
         )
     if groups > 2:
         text += f", the highest and the lowest of {groups} groups"
@@ -94,9 +127,9 @@ def missed_sentence(
         else _noun(base, level, name)
     )
     unit = " points" if share else ""
-    between = f"between {said(group)} and {_other(reference)}" if groups <= 2 else f"between the {groups} groups"
+    between = f"between {said_group(group)} and {_other(reference)}" if groups <= 2 else f"between the {groups} groups"
     if not reference:
-        between = f"of {said(group)} from chance"
+        between = f"of {said_group(group)} from chance"
     text = f"no difference {between} was found in {what}"
     if not (math.isnan(low) or math.isnan(high)):
         if groups > 2:
@@ -110,7 +143,7 @@ def silent_sentence(metric: str, level: str, name: str, by: str, reason: str) ->
     """Why there is no verdict."""
     base = base_of(metric)
     what = f"{_quoted(level, name)}{_threshold(base)}" if kind_of(base) in _GIVEN else f"{_noun(base, level, name)}"
-    return f"No verdict on {what} by {said(by)}: {reason}."
+    return f"No verdict on {what} by {said_column(by)}: {reason}."
 
 
 def _quoted(level: str, name: str) -> str:
@@ -119,14 +152,17 @@ def _quoted(level: str, name: str) -> str:
 
 
 def _noun(base: str, level: str, name: str) -> str:
-    noun = _NOUNS.get(base, f"the {base.replace('_', ' ')}")
+    kind, _, depth = base.partition("@")
+    noun = _NOUNS.get(base, f"the {kind.replace('_', ' ')}{f' among the first {depth}' if depth else ''}")
+    if level == "category" and name.endswith(BY_CATEGORY):
+        return f"{noun} of {said(name.removesuffix(BY_CATEGORY))} (the right category is enough)"
     if level == "overall":
         return noun if name in ("", "all", "overall", "all labels") else f"{noun} of {said(name)}"
     return f"{noun} of {_quoted(level, name)}"
 
 
 def _other(reference: str) -> str:
-    return {"rest": "the rest", "best": "the best group"}.get(reference, said(reference))
+    return {"rest": "the rest", "best": "the best group"}.get(reference, said_group(reference))
 
 
 def _number(value: float, share: bool) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from matplotlib.colors import to_rgb
 from numpy.typing import ArrayLike
 
 from clipviz import fonts
@@ -87,6 +88,11 @@ def heat_table(
         annot=np.array(shown, dtype=object), fmt="", annot_kws={"fontsize": 8}, xticklabels=False, yticklabels=False,
     )  # fmt: skip
     axes.set_facecolor("white")
+    for number in axes.texts:  # seaborn's own choice leaves white letters on light cells
+        column, row = (int(place) for place in number.get_position())
+        low = 0.0 if lowest == 0 else -reach_of
+        paper = colours((table[row, column] - low) / ((highest if lowest == 0 else reach_of) - low))[:3]
+        number.set_color(max(("#000000", "#ffffff"), key=lambda ink: _contrast(to_rgb(ink), paper)))
     for i, name in enumerate(rows):
         figure.line(left - 0.1, top + (i + 0.5) * _STEP, fit(name, wide, 8.5, 1)[0], size=8.5, align="right",
                     valign="center")  # fmt: skip
@@ -105,3 +111,14 @@ def heat_table(
         figure.line(_EDGE, top + tall + 0.1, foot, size=8, colour=QUIET)
     fonts.dress(figure)
     return figure
+
+
+def _contrast(one: Sequence[float], other: Sequence[float]) -> float:
+    """The contrast of two colours, 1 to 21, as the Web Content Accessibility Guidelines define it."""
+    low, high = sorted(_luminance(colour) for colour in (one, other))
+    return (high + 0.05) / (low + 0.05)
+
+
+def _luminance(colour: Sequence[float]) -> float:
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in colour]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]

@@ -62,7 +62,8 @@ def lined(
     must span, ``line`` one that is drawn across.
     """
     names, notes, heads = texts.names, texts.notes, dict(texts.heads or {})
-    wide = min(3.1, max(1.2, 0.073 * max(fonts.width(name) for name in names) + 0.1))
+    wide = min(4.1, max(1.2, 0.073 * max(fonts.width(name) for name in names) + 0.1))
+    width = max(min(width, 2.4), width - max(0.0, wide - 3.1))  # long names are whole, and the axes give way
     beside = min(3.2, 0.066 * max(map(fonts.width, notes)) + 0.15) if notes and any(notes) else 0.25
     total = 2 * _EDGE + wide + 0.12 + width + beside
     head, head_height = fit(texts.title, 0.92 * (total - 2 * _EDGE), 11, 3)  # bold letters are wider

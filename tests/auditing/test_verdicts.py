@@ -15,6 +15,7 @@ from clipviz.auditing.labels import Label
 from clipviz.auditing.metric import Metric
 from clipviz.auditing.parts import Groups
 from clipviz.auditing.placebo import CONTROL
+from clipviz.auditing.sentences import found_sentence, missed_sentence, silent_sentence
 from clipviz.auditing.spec import AuditSpec
 from clipviz.auditing.table import rows
 from clipviz.auditing.tally import WRITTEN, Tally
@@ -156,3 +157,13 @@ def test_hostile_names_stay_on_their_line() -> None:
     assert said.group == evil  # as it is, for machines
     assert "\n" not in said.sentence and "\u202e" not in said.sentence and len(said.sentence) < 400
     assert one.sentence.isprintable()
+
+
+def test_each_sentence_names_its_set_and_says_a_crossing_in_words() -> None:
+    numbers = {"value": 0.2, "low": 0.1, "high": 0.3, "of_group": 0.7, "of_reference": 0.5}
+    whole = found_sentence("accuracy_gap", "overall", "race", "Black x Female", "White x Male", **numbers, groups=2)
+    assert whole.startswith("The accuracy of race is 20.0 points higher for Black, Female than for White, Male (70.0")
+    coarse = missed_sentence("accuracy_gap", "category", "race, by category", "a", "b", low=0.0, high=0.1)
+    assert "in the accuracy of race (the right category is enough); it may" in coarse
+    silent = silent_sentence("skew@10", "label", "a leader", "race x gender", "nothing to test")
+    assert silent == 'No verdict on the skew among the first 10 of "a leader" by race and gender: nothing to test.'

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from matplotlib.colors import to_rgb
 
 from clipviz import plots
 from clipviz.errors import InputError
+from clipviz.plots.heat_cells import _contrast
 
 
 def test_a_higher_value_is_darker_and_each_cell_has_its_number() -> None:
@@ -46,3 +48,13 @@ def test_nothing_at_all_and_undefined_alone() -> None:
             plots.heat_table(values, rows, columns)
     with pytest.raises(InputError, match="texts"):
         plots.heat_table([[1]], ["a"], ["b"], texts=[["x", "y"]])
+
+
+def test_every_number_can_be_read_on_its_cell() -> None:
+    for values in (np.linspace(0, 1, 24).reshape(4, 6), np.linspace(-1, 1, 24).reshape(4, 6)):
+        axes = plots.heat_table(values, list("abcd"), list("uvwxyz")).axes[0]
+        axes.figure.draw_without_rendering()
+        cells = axes.collections[0].get_facecolors()[:, :3]
+        assert len(axes.texts) == len(cells)
+        for text, cell in zip(axes.texts, cells, strict=True):
+            assert _contrast(to_rgb(text.get_color()), cell) >= 4.5, (text.get_text(), cell)

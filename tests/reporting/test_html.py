@@ -219,3 +219,17 @@ def test_details_are_folded_and_a_chart_keeps_its_size() -> None:
     assert len(reader.all("details")) == len(reader.all("summary")) == 1 and "open" not in reader.all("details")[0]
     assert (reader.all("img")[0]["width"], reader.all("img")[0]["height"]) == ("10", "6")
     assert "details::details-content { content-visibility: visible" in page("t", []), "open in print"
+
+
+def test_a_chart_has_a_palette_and_looks_the_same_and_a_photograph_stays_as_it_is() -> None:
+    from clipviz import plots
+
+    chart = plots.intervals(["a", "나"], [0.1, 0.3], [0.0, 0.2], [0.2, 0.4], looks=["strong", "quiet"])
+    shown = []
+    for drawn in (True, False):
+        (image,) = read(page("t", [Section("s", Picture(chart, alt="a", drawn=drawn))])).all("img")
+        shown.append(base64.b64decode(str(image["src"]).partition(",")[2]))
+    small, whole = shown
+    assert whole == plots.png(chart) and len(small) < 0.7 * len(whole)
+    first, second = (np.asarray(Image.open(io.BytesIO(one)).convert("RGB")).astype(int) for one in shown)
+    assert first.shape == second.shape and abs(first - second).max() <= 24 and abs(first - second).mean() < 0.2
