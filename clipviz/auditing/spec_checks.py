@@ -225,6 +225,13 @@ def _truth(metric: Metric, labels: list[Label]) -> None:
             f"The metric {metric.metric!r} needs to know what is right, and no label says it; write at the label "
             'truth = { gender = "Female" }, with the column and its value.'
         )
+    untold = [label.name for label in labels if not label.truth and label.role in ("identity", "neutral")]
+    lost = [name for name in untold if name in metric.of]
+    if metric.metric == "false_positive_rate" and (lost or (untold and {"labels", "all"} & set(metric.of))):
+        raise SpecError(
+            f"The metric 'false_positive_rate' is asked of {(lost or untold)[0]!r}, and nothing says for whom it would "
+            'be right; write at the label truth = { gender = "Female" }, or name the labels in of that have one.'
+        )
     if metric.metric in ("accuracy", "balanced_accuracy") and "categories" in metric.of:
         for label in right:
             if not label.category:
