@@ -60,7 +60,7 @@ def test_other_columns_take_their_crossings_and_references_with_them():
 def test_a_false_positive_is_asked_only_of_what_somebody_is_or_nobody():
     wanted = 'metric = "false_positive_rate"\nof = "labels"'
     spec = AuditSpec.parse(PLAIN.replace('metric = "share"\nof = "harmful"', wanted))
-    assert [name for _, name in spec.of(spec.metrics[0])] == ["man", "a woman", "thief"]
+    assert [name for _, name in spec.of(spec.metrics[0])] == ["a man", "a woman", "thief"]
     untold = PLAIN.replace('metric = "share"\nof = "harmful"', wanted).replace('truth = { gender = ["Female"] }', "")
     with pytest.raises(SpecError, match="asked of 'a woman', and nothing says for whom"):
         AuditSpec.parse(untold)
