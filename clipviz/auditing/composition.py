@@ -176,7 +176,7 @@ def _row(
     notes = [BY_PERSONS if strata.persons else _disagreement(limits, equal, strata.columns)]
     left = 1 - weights.sum() / pooled.sum()
     if left > MUCH:
-        notes.append(f"{left:.0%} of the pictures are in strata that are too small")
+        notes.append(f"{100 * left:.0f} % of the pictures are in strata that are too small")
     disagree = not strata.persons and _side(limits) != _side(equal)
     return *limits, *equal, *mh, int(enough.sum()), small, disagree, *moved, "; ".join(filter(None, notes))
 

@@ -50,6 +50,8 @@ class GateResult:
             return "This spec has no gate: nothing was held against a bound."
         broken = sum(found.broken for found in self.bounds)
         idle = sum(not found.applicable for found in self.bounds)
+        if len(self.bounds) == 1:
+            return f"The bound is {'broken' if broken else 'not applicable' if idle else 'kept'}."
         told = f"{broken} of {len(self.bounds)} bounds broken" if broken else f"All {len(self.bounds)} bounds kept"
         if idle and not broken:
             told = f"{len(self.bounds) - idle} of {len(self.bounds)} bounds kept, none broken"

@@ -53,7 +53,8 @@ def composition_section(audit: Audit) -> Section | None:
         alt = (
             f"Crude and adjusted intervals of {len(chosen)} comparisons; {len(warned)} disagree. All are in the table."
         )
-        blocks.append(Picture(drawn, "", alt, wide=True, drawn=True))
+        told = f"{len(chosen)} of {len(comparable)}: those with the largest crude gaps."
+        blocks.append(Picture(drawn, told if len(chosen) < len(comparable) else "", alt, wide=True, drawn=True))
     listed, note = capped(
         {"comparison": _claim(row), "crude": _three(row, "crude"), "standardised": _three(row, "adjusted"),
          "Mantel-Haenszel": _three(row, "mh"), "its p": probability(row["mh_p"]), "strata": number(row["strata"]),
@@ -106,6 +107,7 @@ def wording_section(audit: Audit) -> Section | None:
             "Hold: under how many wordings the 95 % interval lies off zero, on the side of the figure as written. sd: "
             "over the wordings, net of sampling noise."
         )
+        caption += f" {len(chosen)} of {len(claims)}: those that reach farthest." if len(chosen) < len(claims) else ""
         blocks.append(Picture(drawn, caption, alt, wide=True, drawn=True))
     listed, note = capped(
         {"comparison": _claim(row), "wording": said(str(row["wording"])), "value": shown(row["metric"], row["value"]),

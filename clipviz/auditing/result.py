@@ -54,6 +54,13 @@ class Audit:
         """The name of the model that was audited."""
         return str(self.provenance.get("model", {}).get("model", "?"))
 
+    @property
+    def headline(self) -> str:
+        """The model, the pictures, and how many of the comparisons show a difference, in a sentence."""
+        from .pages import headline
+
+        return headline(self)
+
     @cached_property
     def items(self) -> pd.DataFrame:
         """A row a wording and picture: variant, id, the groups, ``decision``, and ``cosine: NAME`` for each label.

@@ -26,6 +26,7 @@ from .power import power
 from .provenance import DEMONSTRATION, about_audit, is_demonstration
 from .result import Audit
 from .scoring import score
+from .sentences import said as shortened
 from .spread import spread
 from .sweep import at_sides, smaller
 from .table import COLUMNS, NUMBERS, PER_TEST, claims_in, rows
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from .spec import AuditSpec
 
 _OF_CONTROLS = ("share", "mean_probability", "margin", "above_threshold")
+_TIED = 6  # wordings with ties that a note counts one by one
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,9 +77,9 @@ def run(
     notes += unswept
     parts = []
     for part in spec.parts():
-        chosen, dropped = without_twins(wordings(part), model)
+        chosen = tuple(one for one in wordings(part) if variants or one.name == WRITTEN or one.control)
+        kept, dropped = without_twins(chosen, model)
         notes += dropped
-        kept = [one for one in chosen if variants or one.name == WRITTEN or one.control]
         with _as_notes(notes):
             scored = (*score(embeddings, kept, model), *at_sides(part, by_side, model))
         notes += _ties(scored)
@@ -292,10 +294,10 @@ def _as_notes(notes: list[str]) -> Iterator[None]:
 
 
 def _ties(scored: Sequence[Scored]) -> Iterator[str]:
-    for one in scored:
-        if one.ties:
-            yield (
-                f"Under the wording {one.wording.name!r}, {one.ties} "
-                f"{'picture lies' if one.ties == 1 else 'pictures lie'} equally near to several labels: the first of "
-                "them counts."
-            )
+    tied = [f"{one.ties:,} under {shortened(one.wording.name)!r}" for one in scored if one.ties]
+    if tied:
+        more = f" and {len(tied) - _TIED} more wordings" if len(tied) > _TIED else ""
+        yield (
+            f"Some pictures lie equally near to several labels, the first of which counts: {', '.join(tied[:_TIED])}"
+            f"{more}."
+        )

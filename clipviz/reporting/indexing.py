@@ -13,7 +13,7 @@ from clipviz.files import write
 from clipviz.reporting.blocks import Item, Listing, Notice, Section
 from clipviz.reporting.html import page
 
-_MORE = {".json": "JSON, all of it", ".csv": "CSV, the table", ".md": "a section for a model's card",
+_MORE = {".json": "JSON, all of it", ".csv": "CSV, the table", ".md": "Section for a model's card",
          ".xml": "JUnit, the gate"}  # fmt: skip
 _TOLD = 6  # findings of one result on the first page
 
