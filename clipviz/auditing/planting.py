@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 
 # Rates of what is no label's share, where nothing is known; and the deviation of means, as a share of the largest.
 _RATES = {"accuracy": 0.8, "false_positive_rate": 0.05, "false_negative_rate": 0.2, "above_threshold": 0.05}
-_MEANS = {"mean_probability": 0.5, "balanced_accuracy": 0.5}
+_HIGH, _NEAR_ONE, _NEAR_ZERO, _APART = 0.05, 0.8, 0.005, 0.12  # probabilities: how many are high, and where they lie
+_MEANS = {"mean_probability": _HIGH * _NEAR_ONE + (1 - _HIGH) * _NEAR_ZERO, "balanced_accuracy": 0.5}
 _CONTROLLED = ("share", "mean_probability", "above_threshold")
 
 Floats = NDArray[np.float64]
@@ -267,7 +268,12 @@ def _means(
     rng: np.random.Generator, about: tuple[str, str, tuple[str, ...]], levels: tuple[tuple[str, ...], tuple[str, ...]],
     n: Counts, metric: str, control: bool,
 ) -> Tally:  # fmt: skip
-    """Means and variances of a normal of known mean, alike in all groups."""
+    """Means and variances of a known mean, alike in all groups: of a normal, and of probabilities that are seldom high.
+
+    A small group may show none of the high ones, and is where limits that trust its own variance fail.
+    """
+    if metric == "mean_probability":
+        return _probabilities(rng, about, levels, n, control)
     mean = _MEANS.get(metric, 0.0)
     shape = (len(levels[0]), len(n))
     size = np.maximum(n, 2)
@@ -276,6 +282,20 @@ def _means(
     means, variances = (np.where(n > 1, values, np.nan) for values in (means, variances))
     nothing: Any = np.zeros(shape, np.int64)
     return Tally(*about, *levels, nothing, n, metric, means, variances, control=control)
+
+
+def _probabilities(
+    rng: np.random.Generator, about: tuple[str, str, tuple[str, ...]], levels: tuple[tuple[str, ...], tuple[str, ...]],
+    n: Counts, control: bool,
+) -> Tally:  # fmt: skip
+    shape = (len(levels[0]), len(n))
+    high, size = rng.binomial(n, _HIGH, shape), np.maximum(n, 1)
+    means = (_NEAR_ONE * high + _NEAR_ZERO * (n - high) + _APART * rng.normal(0, np.sqrt(high))) / size
+    squares = ((_NEAR_ONE**2 + _APART**2) * high + 2 * _NEAR_ZERO**2 * (n - high)) / size
+    variances = np.maximum(squares - means**2, _NEAR_ZERO**2) * size / np.maximum(n - 1, 1)
+    means, variances = (np.where(n > 1, values, np.nan) for values in (means, variances))
+    nothing: Any = np.zeros(shape, np.int64)
+    return Tally(*about, *levels, nothing, n, "mean_probability", means, variances, control=control)
 
 
 def _nothing(metric: str) -> float:

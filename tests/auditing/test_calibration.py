@@ -126,6 +126,16 @@ def test_other_metrics_run_along_and_what_cannot_is_said() -> None:
     assert found["no_difference"]["coverage"]["mean_probability_difference"]["share"] > 0.8
 
 
+def test_a_small_group_that_shows_no_high_probability_raises_no_alarm() -> None:
+    probability = Metric("mean_probability", ("thief",), compare=("difference",), headline=True)
+    asked = replace(spec(columns=("gender",)), metrics=(probability,))
+    found = calibrate(asked, {"gender": {"F": 40, "M": 3000}}, repetitions=100, rates=RATES)["no_difference"]
+    assert (
+        found["coverage"]["mean_probability_difference"]["share"] >= 0.93
+    )  # by the group's own variance alone it is below
+    assert found["false_alarms"]["share"] <= 0.05
+
+
 def test_what_cannot_be_planted_is_refused() -> None:
     for sizes in ({}, {"gender": {"F": 5}}, {"gender": {"F": -1, "M": 5}}, {"gender": {"F": 0, "M": 0}}):
         with pytest.raises(InputError, match="two groups"):
