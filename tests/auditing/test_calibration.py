@@ -130,9 +130,8 @@ def test_a_small_group_that_shows_no_high_probability_raises_no_alarm() -> None:
     probability = Metric("mean_probability", ("thief",), compare=("difference",), headline=True)
     asked = replace(spec(columns=("gender",)), metrics=(probability,))
     found = calibrate(asked, {"gender": {"F": 40, "M": 3000}}, repetitions=100, rates=RATES)["no_difference"]
-    assert (
-        found["coverage"]["mean_probability_difference"]["share"] >= 0.93
-    )  # by the group's own variance alone it is below
+    # by the group's own variance alone it is below
+    assert found["coverage"]["mean_probability_difference"]["share"] >= 0.93
     assert found["false_alarms"]["share"] <= 0.05
 
 
