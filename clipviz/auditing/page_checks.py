@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -175,15 +176,21 @@ def published_section(audit: Audit) -> Section | None:
     if not audit.spec.published:
         return None
     cautions = list(dict.fromkeys(one.caution for one in audit.spec.published if one.caution))
+    models = dict.fromkeys(one.model for one in audit.spec.published)
+    whose = next(iter(models)) if len(models) == 1 else ""
+    shared = _shared([one.source for one in audit.spec.published])  # said once, and in full
     listed, note = capped(
         {"figure": said(one.name), "by": said_column(one.by) or "everybody", "group": said_group(one.group) or "–",
-         "published": shown(one.metric, one.value), "here (95 % interval)": _ours(audit.table, one),
-         "their model": said(one.model) or "–", "source": said(one.source)}
+         "published": shown(one.metric, one.value), "here (95 % interval)": _ours(audit.table, one)}
+        | ({} if len(models) == 1 else {"their model": said(one.model) or "–"})
+        | ({} if one.source == shared else {"source": said_long(one.source.removeprefix(shared).lstrip(", "))})
         for one in audit.spec.published
     )  # fmt: skip
+    once = [f"{what}: {said_long(text)}." for what, text in (("Source", shared), ("Their model", whose)) if text]
     warned = "\n\n".join(cautions) or "Published figures depend on prompts, weights and pictures that are not these."
     return Section(
         "Published figures beside ours", Notice(warned, "warning", "These need not agree"),
+        *([Text(" ".join(once))] if once else []),
         Table(listed, "Published, and measured here", note=note, figures=("published",)),
     )  # fmt: skip
 
@@ -205,6 +212,15 @@ def _ours(table: pd.DataFrame, one: Any) -> str:
         return "not measured here"
     row = here.iloc[0]
     return figure(one.metric, row["value"], row["ci_low"], row["ci_high"])
+
+
+def _shared(sources: list[str]) -> str:
+    """What all sources begin with, whole parts between commas of it."""
+    shared = sources[0].split(", ")
+    for one in sources[1:]:
+        pairs = zip(shared, one.split(", "), strict=False)
+        shared = [mine for mine, theirs in takewhile(lambda pair: pair[0] == pair[1], pairs)]
+    return ", ".join(shared)
 
 
 def _claim(row: Any) -> str:

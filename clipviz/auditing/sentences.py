@@ -142,7 +142,8 @@ def missed_sentence(
 def silent_sentence(metric: str, level: str, name: str, by: str, reason: str) -> str:
     """Why there is no verdict."""
     base = base_of(metric)
-    what = f"{_quoted(level, name)}{_threshold(base)}" if kind_of(base) in _GIVEN else f"{_noun(base, level, name)}"
+    given = f"how often {_quoted(level, name)} is given{_threshold(base)},"
+    what = given if kind_of(base) in _GIVEN else _noun(base, level, name)
     return f"No verdict on {what} by {said_column(by)}: {reason}."
 
 

@@ -9,6 +9,8 @@ from typing import Any, Literal, TypeAlias
 
 from clipviz.errors import InputError
 
+_PAPER = 100  # rows of folded tables that are printed
+
 
 @dataclass(frozen=True)
 class Text:
@@ -156,7 +158,7 @@ class Listing:
 
 @dataclass(frozen=True, init=False)
 class Details:
-    """Blocks that stay folded until a reader opens them; in print they are open.
+    """Blocks that stay folded until a reader opens them; in print they are open, but for tables of over 100 rows.
 
     >>> Details("All figures", Text("...")).summary
     'All figures'
@@ -171,6 +173,11 @@ class Details:
             raise InputError("Details have no summary; say in a few words what they hold.")
         object.__setattr__(self, "summary", summary)
         object.__setattr__(self, "blocks", blocks)
+
+    @property
+    def long(self) -> bool:
+        """Whether it would take many pages of paper."""
+        return sum(len(block.rows) for block in self.blocks if isinstance(block, Table)) > _PAPER
 
 
 Block: TypeAlias = Text | Code | Notice | Picture | Table | Provenance | Listing | Details

@@ -166,4 +166,6 @@ def test_each_sentence_names_its_set_and_says_a_crossing_in_words() -> None:
     coarse = missed_sentence("accuracy_gap", "category", "race, by category", "a", "b", low=0.0, high=0.1)
     assert "in the accuracy of race (the right category is enough); it may" in coarse
     silent = silent_sentence("skew@10", "label", "a leader", "race x gender", "nothing to test")
+    given = silent_sentence("share", "category", "crime-related", "race x gender", "nothing to test")
+    assert given == "No verdict on how often crime-related is given, by race and gender: nothing to test."
     assert silent == 'No verdict on the skew among the first 10 of "a leader" by race and gender: nothing to test.'

@@ -221,6 +221,12 @@ def test_details_are_folded_and_a_chart_keeps_its_size() -> None:
     assert "details::details-content { content-visibility: visible" in page("t", []), "open in print"
 
 
+def test_long_tables_are_left_out_in_print() -> None:
+    short, long = (Details("More", Table([{"a": 1}] * rows, "c")) for rows in (100, 101))
+    classes = [tag.get("class") for tag in read(page("t", [Section("s", short, long)])).all("details")]
+    assert classes == [None, "long"] and "details.long::details-content { display: none; }" in page("t", [])
+
+
 def test_a_chart_has_a_palette_and_looks_the_same_and_a_photograph_stays_as_it_is() -> None:
     from clipviz import plots
 
