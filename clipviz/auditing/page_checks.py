@@ -54,8 +54,8 @@ def composition_section(audit: Audit) -> Section | None:
         alt = (
             f"Crude and adjusted intervals of {len(chosen)} comparisons; {len(warned)} disagree. All are in the table."
         )
-        told = f"{len(chosen)} of {len(comparable)}: those with the largest crude gaps."
-        blocks.append(Picture(drawn, told if len(chosen) < len(comparable) else "", alt, wide=True, drawn=True))
+        few = f"{len(chosen)} of {len(comparable)}: those with the largest crude gaps."
+        blocks.append(Picture(drawn, few if len(chosen) < len(comparable) else "", alt, wide=True, drawn=True))
     listed, note = capped(
         {"comparison": _claim(row), "crude": _three(row, "crude"), "standardised": _three(row, "adjusted"),
          "Mantel-Haenszel": _three(row, "mh"), "its p": probability(row["mh_p"]), "strata": number(row["strata"]),
