@@ -136,6 +136,8 @@ def missed_sentence(
             text += f"; the largest may be up to {_number(high, share)}{unit}"
         else:
             text += f"; it may be from {_number(low, share)} to {_number(high, share)}{unit}"
+            if low > 0 or high < 0:  # at 95 % by itself, which is not the level of a report of many claims
+                text += ", which alone is off zero and among all comparisons of this report may be chance"
     return _upper(text) + "."
 
 
