@@ -17,6 +17,7 @@ from .page_checks import (
     wording_section,
     words_section,
 )
+from .page_leaning import leaning_section
 from .page_parts import capped, figure_section, group_section, number, verdict_section
 from .page_selftest import calibration_section
 from .parts import BEST, REST
@@ -55,6 +56,7 @@ def audit_page(audit: Audit, *, people: bool = False) -> str:
         verdict_section(audit),
         figure_section(audit),
         group_section(audit),
+        leaning_section(audit),
         *(check(audit) for check in CHECKS),
         _people(audit) if people else None,
         _prompts(audit),

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import clipviz
+from clipviz.auditing.page_leaning import leaning_section
 from clipviz.auditing.table import COLUMNS
 from clipviz.errors import ClipvizError
 
@@ -46,6 +47,21 @@ def test_a_search_beside_random_rankings(faces) -> None:
     assert {"skew@10", "skew@10_random", "skew@10_excess"} <= set(table["metric"])
     skew = table[table["metric"] == "skew@10"]
     assert (skew["p"] >= 1 / 401).all()
+
+
+def test_a_page_lists_the_labels_that_lean_most_to_each_side(faces) -> None:
+    few = clipviz.AuditSpec.load("congress").with_(thresholds={"levels": [0.005, 0.04], "most": 3})
+    audit = clipviz.audit(faces, few, variants=False, progress=False)
+    section = leaning_section(audit)
+    assert section is not None
+    for block in section.blocks[1:]:
+        (table,) = block.blocks
+        first = [float(row["points"].split()[0]) for row in table.rows]
+        assert first == sorted(first, reverse=True) and 1 <= len(first) <= 3
+        own, other = (float(table.rows[0][name].rstrip("%")) for name in list(table.rows[0])[1:3])
+        assert own - other == pytest.approx(first[0], abs=0.11)
+    sides = {block.summary.split(",")[0] for block in section.blocks[1:]}
+    assert sides == {"More for Male", "More for Female"}
 
 
 @pytest.mark.parametrize("name", ["surveillance", "surveillance_gallery"])
