@@ -14,11 +14,13 @@ logger = logging.getLogger(__name__)
 class Stopping:
     """Within it, ``kinds`` of signals are kept in ``asked`` instead of ending the process; a second SIGINT ends it.
 
-    Signals reach the main thread alone: in another thread nothing changes.
+    Signals reach the main thread alone: in another thread nothing changes. With ``at_once`` a SIGINT that Python would
+    raise as KeyboardInterrupt is raised and kept: inside a finalizer Python drops what is raised, and ``asked`` knows.
     """
 
-    def __init__(self, kinds: tuple[int, ...] = (signal.SIGTERM, signal.SIGINT)) -> None:
+    def __init__(self, kinds: tuple[int, ...] = (signal.SIGTERM, signal.SIGINT), *, at_once: bool = False) -> None:
         self.kinds = kinds
+        self.at_once = at_once
         self.asked: int | None = None
         self._before: dict[int, Any] = {}
 
@@ -26,6 +28,8 @@ class Stopping:
         if threading.current_thread() is threading.main_thread():
             for kind in self.kinds:
                 self._before[kind] = signal.signal(kind, self._note)
+            if self.at_once and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+                self._before[signal.SIGINT] = signal.signal(signal.SIGINT, self._note)
         return self
 
     def __exit__(
@@ -35,9 +39,10 @@ class Stopping:
             signal.signal(number, before)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
-        if self.asked == signal.SIGINT and number == signal.SIGINT:
-            raise KeyboardInterrupt
+        again = self.asked == signal.SIGINT
         self.asked = number
+        if number == signal.SIGINT and (again or self.at_once):
+            raise KeyboardInterrupt
 
 
 def leaving(asked: int, done: int, tells: bool) -> BaseException:

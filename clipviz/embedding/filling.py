@@ -118,7 +118,7 @@ def fill(folder: Path, order: Order, engine: Engine, *, unit: str, progress: boo
 
     parts, source = order.parts, order.reader.source
     ids, began = source.ids, time.time()
-    with telling_what_stopped_it(folder), hold(folder), Stopping((signal.SIGTERM,)) as stopping:
+    with telling_what_stopped_it(folder), hold(folder), Stopping((signal.SIGTERM,), at_once=True) as stopping:
         old = Manifest.read(folder) if (folder / MANIFEST).exists() else None
         if old is not None:
             _refuse_other_data(folder, old, source)
@@ -142,6 +142,8 @@ def fill(folder: Path, order: Order, engine: Engine, *, unit: str, progress: boo
                     for outcome in outcomes:
                         _keep(folder, order, outcome, ids)
                         notes += outcome.notes
+                        if stopping.asked == signal.SIGINT:  # what was raised then was lost on its way
+                            raise KeyboardInterrupt
                         if stopping.asked:
                             break
         except BaseException:
