@@ -109,6 +109,8 @@ def test_ctrl_c_leaves_a_store_and_says_so(shared: Path, tmp_path: Path) -> None
             assert process.poll() is None
         process.send_signal(signal.SIGINT)
         told = process.communicate()[1]
-    assert process.returncode == 130 and "Stopped by Ctrl-C" in told and "Traceback" not in told
+    # Python tells of an interrupt that came within a finalizer, and the run stops after its part
+    assert process.returncode == 130 and told.splitlines()[-1].startswith("Stopped by Ctrl-C"), told
+    assert "Traceback" not in told or "Exception ignored" in told
     assert 64 <= len(Embeddings.load(out)) < 5000
     assert json.loads((out / "manifest.json").read_text())["complete"] is False
