@@ -11,17 +11,15 @@ import numpy as np
 
 from .. import stats
 from ..stats.clustered import ClusteredShare
-from .counted import quotient
+from .counted import Shares, quotient
 from .figures import Compared, Extremes, Tested
-from .tally import TOO_FEW, Counts, Floats, Persons, Tally
+from .tally import TOO_FEW, Floats, Persons, Tally
 
 
 @dataclass(frozen=True, eq=False)
-class Clustered:
-    """Shares of K names in G groups, [K, G], of pictures counted by ``persons``."""
+class Clustered(Shares):
+    """Shares of pictures counted by ``persons``."""
 
-    hits: Counts
-    counts: Counts
     persons: Persons
     level: float = 0.95
 
@@ -34,18 +32,6 @@ class Clustered:
         n = np.broadcast_to(known.n, known.hits.shape)[chosen]
         persons = Persons(known.person, known.group, known.hits[chosen], n)
         return cls(tally.hits[chosen], tally.totals[chosen], persons, level)
-
-    @cached_property
-    def value(self) -> Floats:
-        return quotient(self.hits, self.counts)
-
-    @property
-    def n(self) -> Floats:
-        return self.counts.astype(float)
-
-    @property
-    def k(self) -> Floats:
-        return self.hits.astype(float)
 
     @cached_property
     def _own(self) -> ClusteredShare:

@@ -17,17 +17,11 @@ CHI, MOVED = "chi-squared", "permutation"
 
 
 @dataclass(frozen=True, eq=False)
-class Counted:
+class Shares:
     """Shares ``hits`` / ``counts`` of K names in G groups, [K, G] each."""
 
     hits: Counts
     counts: Counts
-    level: float = 0.95
-
-    @classmethod
-    def of(cls, tally: Tally, chosen: Any, level: float) -> Counted:
-        """The names of a tally at the places ``chosen``."""
-        return cls(tally.hits[chosen], tally.totals[chosen], level)
 
     @cached_property
     def value(self) -> Floats:
@@ -40,6 +34,18 @@ class Counted:
     @property
     def k(self) -> Floats:
         return self.hits.astype(float)
+
+
+@dataclass(frozen=True, eq=False)
+class Counted(Shares):
+    """Shares of pictures that are independent."""
+
+    level: float = 0.95
+
+    @classmethod
+    def of(cls, tally: Tally, chosen: Any, level: float) -> Counted:
+        """The names of a tally at the places ``chosen``."""
+        return cls(tally.hits[chosen], tally.totals[chosen], level)
 
     def limits(self) -> Compared:
         low, high = stats.share_limits(self.hits, self.counts, level=self.level)
